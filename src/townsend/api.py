@@ -1,0 +1,47 @@
+"""Each step of the line as a Python function of the same name as its command.
+
+What to use when
+----------------
+- `simulate_drifttube`: make waveforms of a drift tube with full truth (`townsend simulate drifttube`).
+- `sweep`: train all configurations of a grid on a sample (`townsend sweep`).
+- `board`: rank what a sweep has found (`townsend board`).
+- `choose`: take the best network out of a sweep (`townsend choose`).
+- `find_peaks`: apply a chosen network to measured traces (`townsend find-peaks`).
+
+A function is loaded, with the libraries it needs, when its name is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from townsend.experiments.drifttube.find_peaks import find_peaks
+    from townsend.experiments.drifttube.simulate import simulate_drifttube
+    from townsend.sweep.board import board
+    from townsend.sweep.choose import choose
+    from townsend.sweep.coordinator import sweep
+
+__all__ = ["board", "choose", "find_peaks", "simulate_drifttube", "sweep"]
+
+_HOMES = {
+    "board": "townsend.sweep.board",
+    "choose": "townsend.sweep.choose",
+    "find_peaks": "townsend.experiments.drifttube.find_peaks",
+    "simulate_drifttube": "townsend.experiments.drifttube.simulate",
+    "sweep": "townsend.sweep.coordinator",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Return the function `name` from its home (PEP 562)."""
+    if name not in _HOMES:
+        msg = f"module 'townsend.api' has no attribute '{name}'"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -1,0 +1,192 @@
+"""The command line: parse, call, print. Everything heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from townsend.errors import InputError, TownsendError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="townsend",
+    help="Simulate a detector, sweep neural networks, choose the best one honestly, apply it to data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+simulate_app = typer.Typer(no_args_is_help=True, help="Simulate a detector into a folder of ROOT files with full truth.")
+app.add_typer(simulate_app, name="simulate")
+
+Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: the cores of this machine.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
+
+
+@simulate_app.command("drifttube")
+def simulate_drifttube(
+    output: Output,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Waveforms.")] = 20000,
+    seed: Annotated[int | None, typer.Option(min=0, help="Names the sample; default: the configuration's, 1.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML settings; see simulation.yaml of any sample.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Simulate waveforms of a helium drift tube."""
+    from townsend.api import simulate_drifttube as simulate
+    from townsend.config import load_yaml, parse
+    from townsend.experiments.drifttube.settings import DriftTubeSettings
+
+    settings = parse(DriftTubeSettings, load_yaml(config) if config else {})
+    if seed is not None:
+        settings = settings.model_copy(update={"seed": seed})
+    with _bar("simulating", number) as advance:
+        simulate(number, output, settings, jobs=jobs or _cores(), progress=advance)
+    typer.echo(f"{number} waveforms of seed {settings.seed} in {output}; settings in {output / 'simulation.yaml'}")
+
+
+@app.command()
+def sweep(
+    config: Annotated[Path, typer.Argument(help="YAML of the sweep: your file, or the name of a shipped one (peaks.yaml).")],
+    output: Output,
+    sample: Annotated[Path | None, typer.Option(help="Folder of the sample; default: the configuration's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sweep.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Configurations to train; default: the whole grid.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs at most.")] = None,
+    windows: Annotated[int | None, typer.Option(min=1, help="Training windows; 30000 is the full grid.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Train many configurations; the same command goes on where a kill left it."""
+    from townsend.api import sweep as run_sweep
+    from townsend.experiments.shipped import find_config
+    from townsend.sweep.settings import load_sweep
+
+    overrides: dict[str, Any] = {"sample": str(sample) if sample else None, "seed": seed, "trials": trials, "epochs": epochs}
+    if windows is not None:
+        overrides["task_settings"] = {"windows": windows}
+    settings = load_sweep(find_config(config), {key: value for key, value in overrides.items() if value is not None})
+    with _total_bar("training") as advance:
+        run_sweep(settings, output, jobs=jobs or _cores(), progress=advance)
+    typer.echo(f"records in {output}; now: townsend board {output}")
+
+
+@app.command()
+def board(
+    run: Annotated[Path | None, typer.Argument(help="Folder of a sweep.")] = None,
+    import_: Annotated[
+        Path | None, typer.Option("--import", help="Folder with your own ModelN/model_metrics.txt instead.")
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="Column to sort by; default: the objective.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Rows to print.")] = 15,
+    csv: Annotated[Path | None, typer.Option(help="Where to write all columns; default: RUN/board.csv.")] = None,
+) -> None:
+    """Rank the configurations of a sweep: verdicts, table, CSV, figures."""
+    from townsend.api import board as read_board
+    from townsend.report.figures import draw_board
+    from townsend.sweep.board import render, write_csv
+    from townsend.sweep.import_metrics import import_metrics
+
+    if (run is None) == (import_ is None):
+        msg = "board takes either the folder of a sweep or --import DIR (got both or neither); name one"
+        raise InputError(msg)
+    table = read_board(run) if run is not None else import_metrics(import_)
+    _print(render(table.sorted_by(sort) if sort else table, top=top))
+    target = csv or (run / "board.csv" if run is not None else None)
+    if target is not None:
+        write_csv(table, target)
+        typer.echo(f"all columns: {target}")
+    if run is not None:
+        typer.echo(f"figures: {draw_board(run, run / 'figures')}")
+
+
+@app.command()
+def choose(run: Annotated[Path, typer.Argument(help="Folder of a sweep.")], output: Output) -> None:
+    """Take the best network of a sweep: .keras file, card, figures; reads the test set once."""
+    from townsend.api import choose as choose_model
+    from townsend.report.figures import draw_model
+    from townsend.sweep.choose import render_card
+
+    model = choose_model(run, output)
+    figures = draw_model(model)
+    _print(render_card(model))
+    typer.echo(f"model: {model / 'model.keras'}; card: {model / 'README.md'}; figures: {figures}")
+
+
+@app.command("find-peaks")
+def find_peaks(
+    model: Annotated[Path, typer.Argument(help="Folder made by `townsend choose`.")],
+    data: Annotated[Path, typer.Argument(help="NPZ traces, a ROOT file or a folder of shards.")],
+    output: Output,
+    config: Annotated[Path | None, typer.Option(help="YAML with polarity, scale, threshold.")] = None,
+) -> None:
+    """Find the peaks of waveforms: times and scores to ROOT, a picture of each trace."""
+    from townsend.api import find_peaks as find
+    from townsend.config import load_yaml, parse
+    from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
+
+    settings = parse(FindPeaksSettings, load_yaml(config) if config else {})
+    with _total_bar("drawing") as advance:
+        peaks = find(model, data, output, settings, progress=advance)
+    hits = int(peaks.hit.sum())
+    typer.echo(f"{hits} waveforms with a hit: {peaks.rate_per_us(hit=True):.2f} peaks per us")
+    typer.echo(f"{len(peaks.hit) - hits} waveforms without: {peaks.rate_per_us(hit=False):.2f} peaks per us")
+    typer.echo(f"peaks: {output / 'peaks.root'}; pictures: {output / 'figures'}")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console.width = 160
+    console.print(renderable)
+
+
+@contextmanager
+def _bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    with _progress() as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+@contextmanager
+def _total_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    with _progress() as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _progress() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def main() -> None:
+    """Run the command line; what the user can mend ends in one sentence and status 2."""
+    try:
+        app()
+    except TownsendError as error:
+        _fail(str(error))
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        _fail(f"{error.strerror or error}{place}; check the path, its permissions and the free space")
+    except KeyboardInterrupt:
+        _fail("stopped; what is finished is kept, the same command goes on", status=130)
+
+
+def _fail(sentence: str, status: int = 2) -> None:
+    sys.stderr.write(f"townsend: {sentence}\n")
+    sys.exit(status)

@@ -1,0 +1,1 @@
+"""Hyperparameters -> Keras models: one file a family, stock layers only."""

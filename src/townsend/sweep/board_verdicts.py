@@ -1,0 +1,141 @@
+"""What a board says before its numbers: what is missing, who leads by how much, and which figures flatter."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+from townsend.evaluate.verdict import Verdict
+from townsend.tasks.base import Metric
+from townsend.training.records import SENTENCES, FitRecord, Outcome
+
+if TYPE_CHECKING:
+    from townsend.sweep.board import Board
+
+__all__ = ["board_verdicts", "printable", "shown", "shown_value"]
+
+_MOST_VALUES = 8  # a hyperparameter with more values was drawn from a range: no best row of each
+_MOST_TRIALS = 8
+
+
+def board_verdicts(board: Board) -> tuple[Verdict, ...]:
+    """Return the verdicts on a board, in the order in which they should be read."""
+    if not board.rows:
+        return (Verdict(False, f"no configuration of {board.planned} has ended yet; read the board again later"),)
+    found = [_progress(board), *_unusable(board)]
+    best = board.best
+    if best is None:
+        sentence = "no configuration may be chosen: none left a network with a figure; change the space or the sample"
+        return (*found, Verdict(False, sentence))
+    found += [_leader(board, best), _runners_up(board, best)]
+    if len(board.ranked) > 1:
+        found.append(_selection_bias(board, best))
+    found += [
+        _best_rows(board, name) for name in board.hyperparameters if 1 < len(board.values_of(name)) <= _MOST_VALUES
+    ]
+    return tuple(found)
+
+
+def printable(text: str) -> str:
+    """Return text whose control characters are written as escapes, so that it cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown_value(value: Any) -> str:
+    """Return a hyperparameter as a person writes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return printable(value if isinstance(value, str) else json.dumps(value))
+
+
+def shown(metric: Metric) -> str:
+    """Return a figure with its error to two digits, or to four decimals without one; "-" when there is none."""
+    if not math.isfinite(metric.value):
+        return "-"
+    if not (math.isfinite(metric.error) and metric.error > 0):
+        return f"{metric.value:.4f}"
+    decimals = min(max(1 - math.floor(math.log10(metric.error)), 0), 6)
+    return f"{metric.value:.{decimals}f} ± {metric.error:.{decimals}f}"
+
+
+def _trials(rows: Iterable[FitRecord]) -> str:
+    numbers = [row.trial for row in rows]
+    named = ", ".join(map(str, numbers[:_MOST_TRIALS]))
+    more = f" and {len(numbers) - _MOST_TRIALS} more" if len(numbers) > _MOST_TRIALS else ""
+    return f"{'trial' if len(numbers) == 1 else 'trials'} {named}{more}"
+
+
+def _progress(board: Board) -> Verdict:
+    number = Counter(row.outcome for row in board.rows)
+    parts = ", ".join(f"{number[outcome]} {outcome.value}" for outcome in Outcome if number[outcome])
+    complete = len(board.rows) >= board.planned
+    ending = "" if complete else "; the others have not ended, the order may still change"
+    return Verdict(complete, f"{len(board.rows)} of {board.planned} configurations: {parts}{ending}")
+
+
+def _unusable(board: Board) -> list[Verdict]:
+    found = []
+    for outcome in Outcome:
+        rows = sorted((row for row in board.rows if row.outcome is outcome), key=lambda row: row.trial)
+        if rows and not outcome.usable:
+            found.append(Verdict(False, f"{outcome.value}: {_trials(rows)} ({SENTENCES[outcome]})"))
+    return found
+
+
+def _leader(board: Board, best: FitRecord) -> Verdict:
+    settings = ", ".join(f"{name} {shown_value(value)}" for name, value in best.hyperparameters.items())
+    where = f"{board.objective.metric} {shown(board.figure(best))} on {board.measured_on}"
+    return Verdict(True, f"trial {best.trial} leads: {where}" + (f" ({settings})" if settings else ""))
+
+
+def _runners_up(board: Board, best: FitRecord) -> Verdict:
+    """Judge the lead against the leader's own error.
+
+    The rows share one set, so their differences are known better than each figure; this counts too many
+    runners-up rather than too few.
+    """
+    leading = board.figure(best)
+    if not (math.isfinite(leading.error) and leading.error > 0):
+        return Verdict(False, f"the figure of trial {best.trial} has no error: nobody knows whether it leads by chance")
+    near = [r for r in board.ranked[1:] if abs(board.figure(r).value - leading.value) <= leading.error]
+    if not near:
+        return Verdict(True, "no other configuration lies within one standard deviation of it")
+    verb = "lies" if len(near) == 1 else "lie"
+    sentence = (
+        f"{len(near)} of {len(board.ranked) - 1} others {verb} within one standard deviation of it: {_trials(near)}"
+    )
+    return Verdict(False, f"{sentence}; this sample does not tell them apart")
+
+
+def _selection_bias(board: Board, best: FitRecord) -> Verdict:
+    """Name the flattered columns, and the largest flattery.
+
+    If all n configurations were equally good and independent, the best of them would be above the truth by the
+    expected largest of n normal deviates (Blom 1958). Rows share their examples, so it is an upper limit.
+    """
+    number, figure = len(board.ranked), board.figure(best)
+    limit = ""
+    if math.isfinite(figure.error) and figure.error > 0:
+        largest = NormalDist().inv_cdf((number - 0.375) / (number + 0.25))
+        limit = f" by at most about {largest * figure.error:.1g} in {board.objective.metric}"
+    columns = [name for name in board.metrics if len({row.metrics.get(name) for row in board.ranked}) > 1]
+    sentence = (
+        f"selection-biased: trial {best.trial} was taken as the best of {number} on {board.measured_on}, so its "
+        f"figures there flatter{limit} ({', '.join(columns) or board.objective.metric}); "
+        "`townsend choose` reads the test set once for figures without this bias"
+    )
+    return Verdict(False, sentence)
+
+
+def _best_rows(board: Board, name: str) -> Verdict:
+    parts = []
+    for value, row in board.best_by(name):
+        figure = "none may be chosen" if row is None else f"{shown(board.figure(row))} (trial {row.trial})"
+        parts.append(f"{shown_value(value)} {figure}")
+    return Verdict(True, f"best {board.objective.metric} for each {printable(name)}: {'; '.join(parts)}")

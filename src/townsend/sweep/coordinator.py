@@ -1,0 +1,192 @@
+"""The sweep itself: one process that plans, hands out work, and goes on where a killed one stopped."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from townsend.engines.base import Message, News, WorkUnit
+from townsend.engines.local import LocalEngine, usable_cores
+from townsend.errors import InputError
+from townsend.files import sha256_of, write_json
+from townsend.networks.backend import check_environment
+from townsend.sweep.brackets import Plan, check_space, make_plan
+from townsend.sweep.folder import make_folder, open_folder, tidy
+from townsend.sweep.lease import Lease, hold
+from townsend.sweep.records import read_records
+from townsend.sweep.settings import SweepSettings
+from townsend.tasks.registry import find_task
+from townsend.training.bracket import BracketWork
+from townsend.training.keras_trainer import TrainSettings
+from townsend.training.record_file import BracketRecord, read_bracket_record, record_path, write_bracket_record
+from townsend.training.records import Bracket, FitRecord, Outcome
+
+__all__ = ["sweep"]
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 1.0
+_LOST = {News.LOST: Outcome.LOST, News.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY}
+
+
+Report = Callable[[int, int], None]
+
+
+def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progress: Report | None = None) -> Path:
+    """Train all configurations that `settings` ask for, and return the folder.
+
+    Killed at any moment, the same call goes on: fits that have ended are not repeated, and what they leave is what an
+    uninterrupted sweep would have left.
+
+    Arguments:
+        settings: of the sweep.
+        run: folder, new or of the same sweep.
+        jobs: worker processes, >= 1; one for each usable core when None.
+        progress: called with the numbers of fits done and planned, at the start and whenever a fit has ended.
+
+    Raises InputError when the folder was made with other settings, another version or another sample, when the disk is
+    full, or, at the end, when no configuration is usable; ConfigError when the space cannot be trained; BusyError when
+    another coordinator is at work in the folder.
+    """
+    check_environment()
+    task = find_task(settings.task)
+    full = settings.model_copy(update={"task_settings": task.settings(settings.task_settings)})
+    check_space(full)
+    plan = make_plan(full, task.objective)
+    sample = Path(full.sample).absolute()
+    sources = sha256_of(task.sources(sample))
+    try:
+        make_folder(run)
+        with hold(run) as lease:
+            tidy(run)
+            open_folder(run, full, sources, task.objective, plan.trials)
+            if not (run / "arrays" / "arrays.json").is_file():
+                task.prepare(sample, full.task_settings, full.seed).save(run / "arrays")
+            coordinator = _Coordinator(run.absolute(), full, plan, lease, progress or (lambda done, planned: None))
+            coordinator.run(usable_cores() if jobs is None else jobs)
+    except OSError as error:
+        if not _is_full(error.errno, str(error)):
+            raise
+        raise _disk_full(run) from None
+    _judge(run)
+    return run
+
+
+class _Coordinator:
+    """Hands out brackets until none is left."""
+
+    def __init__(self, run: Path, settings: SweepSettings, plan: Plan, lease: Lease, report: Report) -> None:
+        self._run = run
+        self._settings = settings
+        self._plan = plan
+        self._lease = lease
+        self._report = report
+        self._done = len(read_records(run))
+        self._at_work: dict[str, tuple[Bracket, Mapping[int, int]]] = {}
+
+    def run(self, jobs: int) -> None:
+        self._report(self._done, self._plan.trials)
+        with LocalEngine(jobs, self._run / "logs") as engine:
+            self._hand_out(engine)
+            while self._at_work:
+                self._lease.check()
+                for message in engine.poll(_POLL_S):
+                    self._hear(message, engine)
+                self._hand_out(engine)
+
+    def _hand_out(self, engine: LocalEngine) -> None:
+        """Submit what may begin; brackets with a complete record only tell their results."""
+        while brackets := self._plan.ready():
+            for bracket in brackets:
+                record = read_bracket_record(self._run, bracket.number, arrays=False)
+                _compare(self._run, bracket, record)
+                if record.complete:
+                    self._plan.tell(record.fits)
+                else:
+                    self._submit(bracket, record, engine)
+
+    def _submit(self, bracket: Bracket, record: BracketRecord, engine: LocalEngine) -> None:
+        train = TrainSettings(self._settings.epochs, self._settings.patience)
+        work = BracketWork(bracket, self._settings.task, self._settings.network, train)
+        unit = WorkUnit(f"bracket {bracket.number}", "train_bracket", work.to_json(), self._run)
+        write_json(self._run / "brackets" / f"{bracket.number:04d}.json", unit.to_json())
+        self._at_work[unit.name] = bracket, record.attempts
+        engine.submit(unit)
+
+    def _hear(self, message: Message, engine: LocalEngine) -> None:
+        if message.news is News.PROGRESS:
+            self._count()
+            return
+        bracket, attempts = self._at_work.pop(message.unit)
+        if message.news is News.REFUSED:
+            raise InputError(message.detail)
+        if message.news is News.FAILED:
+            if _is_full(message.body.get("errno"), message.detail):
+                raise _disk_full(self._run)
+            msg = f"{message.unit} could not be worked on ({message.detail}); see {self._run / 'logs'}, mend and repeat"
+            raise InputError(msg)
+        if message.news in _LOST:
+            self._give_up(bracket, attempts, message)
+        record = read_bracket_record(self._run, bracket.number, arrays=False)
+        if record.complete:
+            self._plan.tell(record.fits)
+        else:
+            self._submit(bracket, record, engine)
+
+    def _give_up(self, bracket: Bracket, attempts: Mapping[int, int], message: Message) -> None:
+        """Record the fit at which a bracket's processes have died; the bracket goes on without it.
+
+        Raises InputError when they died before any fit was begun: that is no fault of a configuration.
+        """
+        record = read_bracket_record(self._run, bracket.number, arrays=False)
+        left = [fit for fit in bracket.fits if fit.trial not in record.ended]
+        begun = [fit for fit in left if record.attempts.get(fit.trial, 0) > attempts.get(fit.trial, 0)]
+        if not begun:
+            msg = f"worker processes must live until they train ({message.detail}); see {self._run / 'logs'} and repeat"
+            raise InputError(msg)
+        for fit in begun:
+            lost = FitRecord(fit.trial, fit.seed, dict(fit.hyperparameters), _LOST[message.news], message.detail)
+            record = record.with_fit(lost, {}, complete=False)
+            self._count()
+        complete = len(record.ended) == len(bracket.fits)
+        write_bracket_record(self._run, replace(record, complete=complete), arrays=False)
+
+    def _count(self) -> None:
+        self._done += 1
+        self._report(self._done, self._plan.trials)
+
+
+def _compare(run: Path, bracket: Bracket, record: BracketRecord) -> None:
+    """Raise InputError unless the fits of a record are those of its bracket."""
+    planned = {fit.trial: (fit.seed, dict(fit.hyperparameters)) for fit in bracket.fits}
+    for fit in record.fits:
+        if planned.get(fit.trial) != (fit.seed, dict(fit.hyperparameters)):
+            path = record_path(run, bracket.number)
+            msg = f"{path} must hold the fits that the settings plan (trial {fit.trial} differs); choose a new folder"
+            raise InputError(msg)
+
+
+def _judge(run: Path) -> None:
+    """Raise InputError when no configuration is usable."""
+    records = read_records(run)
+    if any(record.outcome.usable for record in records):
+        return
+    counts = Counter(record.outcome.value for record in records)
+    ways = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    first = next((record for record in records if record.detail), None)
+    example = f"; trial {first.trial}: {first.detail}" if first else ""
+    msg = f"no usable configuration: at least one must finish (got {ways}{example}); change the space or the sample"
+    raise InputError(msg)
+
+
+def _is_full(number: int | None, text: str) -> bool:
+    """Whether an OSError means a full disk; NumPy has a sentence of its own for that, without a number."""
+    return number in (errno.ENOSPC, errno.EDQUOT) or ("requested and" in text and "written" in text)
+
+
+def _disk_full(run: Path) -> InputError:
+    return InputError(f"the disk of {run} must have room for records (it is full); free some and repeat the command")

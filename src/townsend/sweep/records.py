@@ -1,0 +1,115 @@
+"""Reading what a sweep has left in its folder.
+
+What to use when
+----------------
+- `read_records`: one `FitRecord` a trained configuration, sorted by trial; also while the sweep runs.
+- `read_curves`: the epoch curves and evaluation curves of one trial.
+- `read_weights`: the best weights of one trial, in the order of Keras `get_weights`.
+- `run_info`: the settings, versions and sample of a sweep.
+- `read_arrays`: the arrays its networks were trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from townsend.errors import InputError
+from townsend.files import read_json
+from townsend.tasks.base import Arrays, Objective
+from townsend.training.record_file import read_bracket_record
+from townsend.training.records import FitRecord
+
+__all__ = ["RunInfo", "read_arrays", "read_curves", "read_records", "read_weights", "run_info"]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a sweep folder was made with.
+
+    Arguments:
+        settings: the resolved settings, as in `sweep.yaml`.
+        fingerprint: short hash of those settings that decide a number.
+        versions: package -> version that made the folder.
+        sample: SHA-256 of the sample files.
+        trials: number of configurations planned.
+        objective: the metric that ranks configurations.
+    """
+
+    settings: Mapping[str, Any]
+    fingerprint: str
+    versions: Mapping[str, str]
+    sample: str
+    trials: int
+    objective: Objective
+
+
+def run_info(run: Path) -> RunInfo:
+    """Return what the sweep in folder `run` was made with.
+
+    Raises InputError when the folder holds no sweep.
+    """
+    if not (run / "sweep.json").is_file():
+        msg = f"{run} must be the folder of a sweep (it has no sweep.json); name a folder made by `townsend sweep`"
+        raise InputError(msg)
+    value = read_json(run / "sweep.json")
+    try:
+        return RunInfo(**{**value, "objective": Objective(**value["objective"])})
+    except (KeyError, TypeError) as error:
+        msg = f"{run / 'sweep.json'} must be as townsend wrote it ({error}); restore it or start a new folder"
+        raise InputError(msg) from None
+
+
+def read_arrays(run: Path) -> Arrays:
+    """Return the arrays on which the networks of sweep `run` were trained, memory-mapped."""
+    return Arrays.load(run / "arrays")
+
+
+def read_records(run: Path) -> list[FitRecord]:
+    """Return the records of all fits that have ended so far, sorted by trial.
+
+    Raises InputError when the folder holds no sweep or a record is damaged.
+    """
+    run_info(run)
+    found = [record for number in _numbers(run) for record in read_bracket_record(run, number, arrays=False).fits]
+    return sorted(found, key=lambda record: record.trial)
+
+
+def read_curves(run: Path, trial: int) -> dict[str, NDArray[Any]]:
+    """Return the curves of one trial.
+
+    Names: `loss`, `monitor_loss`, `accuracy`, `monitor_accuracy` (one value an epoch; the accuracies only
+    where the task is a classification) and `curve.<name>` for each curve of the task's evaluation.
+    """
+    return {name: values for name, values in _stored(run, trial).items() if not name.startswith("weight")}
+
+
+def read_weights(run: Path, trial: int) -> list[NDArray[Any]]:
+    """Return the best weights of one trial, in the order of Keras `get_weights`.
+
+    Raises InputError when the trial left none (it diverged, failed or was lost).
+    """
+    found = {name: values for name, values in _stored(run, trial).items() if name.startswith("weight")}
+    if not found:
+        msg = f"trial {trial} of {run} must have kept weights (it left none); choose a trial whose outcome is finished"
+        raise InputError(msg)
+    return [found[f"weight{i}"] for i in range(len(found))]
+
+
+def _numbers(run: Path) -> list[int]:
+    return sorted(int(path.stem) for path in (run / "records").glob("[0-9]*.json"))
+
+
+def _stored(run: Path, trial: int) -> dict[str, NDArray[Any]]:
+    """Return the arrays of one trial, without its number in front of their names."""
+    prefix = f"{trial}."
+    for number in _numbers(run):
+        if trial in read_bracket_record(run, number, arrays=False).ended:
+            arrays = read_bracket_record(run, number).arrays
+            return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    msg = f"trial must have ended in {run} (got {trial}); see the numbers on its board"
+    raise InputError(msg)

@@ -1,0 +1,88 @@
+"""The settings of a sweep, closed: what a user writes in YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from townsend.config import Closed, Document, load_yaml, parse
+
+__all__ = ["Choice", "Range", "SweepSettings", "load_sweep"]
+
+Choice = str | bool | int | float
+
+
+class Range(Closed):
+    """An interval of numbers, for the samplers random and tpe."""
+
+    low: float | int = Field(description="smallest value")
+    high: float | int = Field(description="largest value")
+    log: bool = Field(False, description="draw evenly in the logarithm")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if not self.low < self.high:
+            msg = f"low must be below high (got {self.low} and {self.high})"
+            raise ValueError(msg)
+        if self.log and self.low <= 0:
+            msg = f"low must be above 0 when log is true (got {self.low})"
+            raise ValueError(msg)
+        return self
+
+
+class SweepSettings(Closed):
+    """What is swept, on which sample, and how."""
+
+    task: str = Field(description="name of an installed task")
+    sample: str = Field(description="folder of the sample, from the current folder")
+    task_settings: dict[str, JsonValue] = Field(default_factory=dict, description="settings of the task")
+    network: str = Field("lstm", description="network family")
+    space: dict[str, Annotated[list[Choice], Field(min_length=1)] | Range] = Field(
+        min_length=1, description="hyperparameter -> list of values, or low, high (and log) for random and tpe"
+    )
+    sampler: Literal["grid", "random", "tpe"] = Field("grid", description="how configurations are proposed")
+    trials: int | None = Field(None, ge=1, le=1_000_000, description="configurations to train; all of a grid when null")
+    epochs: int = Field(100, ge=1, description="passes through the training examples, at most")
+    patience: int = Field(30, ge=1, description="epochs without a lower monitored loss before training stops")
+    seed: int = Field(1, ge=0, lt=1 << 63, description="decides arrays, configurations, weights and batches")
+    bracket_size: int = Field(4, ge=1, le=1000, description="fits done by one work unit (tpe: always 1)")
+    lag: int = Field(8, ge=1, le=1000, description="tpe: trial n knows the results of trials up to n - lag")
+
+    @model_validator(mode="after")
+    def _samplable(self) -> SweepSettings:
+        ranges = [name for name, values in self.space.items() if isinstance(values, Range)]
+        if self.sampler == "grid" and ranges:
+            msg = f"a grid needs lists (got a range for {ranges[0]}); list its values, or choose random or tpe"
+            raise ValueError(msg)
+        if self.sampler != "grid" and self.trials is None:
+            msg = f"the sampler {self.sampler} needs the number of trials; give `trials`"
+            raise ValueError(msg)
+        return self
+
+
+def load_sweep(path: Path, overrides: Mapping[str, Any] | None = None) -> SweepSettings:
+    """Return the settings in a YAML file.
+
+    Arguments:
+        path: file.
+        overrides: values that take the place of those in the file, mappings merged key by key.
+
+    Raises InputError when the file cannot be read, ConfigError on an unknown key or a bad value.
+    """
+    document = load_yaml(path)
+    merged = Document(_merged(document.data, overrides or {}), document.path, document.lines)
+    return parse(SweepSettings, merged)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(below)
+    for name, value in above.items():
+        inner = found.get(name)
+        if isinstance(value, Mapping) and isinstance(inner, Mapping):
+            found[name] = _merged(inner, value)
+        else:
+            found[name] = value
+    return found

@@ -1,0 +1,150 @@
+"""What a task is: the only thing the engine knows of an experiment.
+
+What to use when
+----------------
+- `Task`: the protocol an experiment implements; registered as an entry point of group `townsend.tasks`.
+- `Arrays`, `Split`: what a task makes of a sample, and all that a trainer ever sees.
+- `Evaluation`, `Metric`: what a task makes of a network's scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townsend.errors import InputError
+from townsend.files import atomic_path, read_json, write_json
+
+__all__ = ["Arrays", "Evaluation", "Metric", "Objective", "Split", "Task"]
+
+
+class Metric(NamedTuple):
+    """A figure and its statistical error (one standard deviation)."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The metric by which configurations are ranked, and its good direction."""
+
+    metric: str
+    maximise: bool
+
+
+@dataclass(frozen=True)
+class Split:
+    """n examples of one named set.
+
+    Arguments:
+        x: (n, ...) float32 inputs of the network.
+        y: (n,) float32 targets.
+        group: (n,) int32 waveform or event of each example; resampling and splitting never cut a group.
+        extra: name -> array of what the task needs to judge predictions, of any length.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    group: NDArray[np.int32]
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Named splits, and the facts that a model must carry to be applied elsewhere.
+
+    Splits: `train` and `monitor` (epoch by epoch, early stopping), `validation` (selects), `test` (read once).
+    """
+
+    splits: Mapping[str, Split]
+    facts: Mapping[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Write one `.npy` an array and, last, `arrays.json`, by which a whole folder is known."""
+        index: dict[str, list[str]] = {}
+        for name, split in self.splits.items():
+            columns = {"x": split.x, "y": split.y, "group": split.group, **{f"extra-{k}": v for k, v in split.extra.items()}}
+            index[name] = sorted(columns)
+            for column, values in columns.items():
+                with atomic_path(folder / f"{name}.{column}.npy") as temporary:
+                    np.save(temporary, values, allow_pickle=False)
+        write_json(folder / "arrays.json", {"splits": index, "facts": dict(self.facts)})
+
+    @staticmethod
+    def load(folder: Path) -> Arrays:
+        """Open a folder written by `save`, memory-mapped.
+
+        Raises InputError when a file is missing or damaged.
+        """
+        index = read_json(folder / "arrays.json")
+        splits = {}
+        for name, columns in index["splits"].items():
+            found = {column: _open(folder / f"{name}.{column}.npy") for column in columns}
+            extra = {column.removeprefix("extra-"): found[column] for column in columns if column.startswith("extra-")}
+            splits[name] = Split(found["x"], found["y"], found["group"], extra)
+        return Arrays(splits, index["facts"])
+
+
+def _open(path: Path) -> NDArray[Any]:
+    try:
+        return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        msg = f"{path} must be a NumPy array as townsend wrote it ({error}); delete the folder {path.parent} and repeat"
+        raise InputError(msg) from None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network's scores on one split are worth.
+
+    Arguments:
+        metrics: name -> figure with error, in the order in which a board shows them.
+        threshold: the working point at which threshold-dependent metrics hold.
+        degenerate: an explanation when the network predicts one class only, else "".
+        curves: name -> array for figures (for example `roc.fpr`, `roc.tpr`).
+    """
+
+    metrics: Mapping[str, Metric]
+    threshold: float
+    degenerate: str = ""
+    curves: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """Turns a sample into arrays and scores into figures of merit.
+
+    Attributes:
+        name: as registered, for example "drifttube-peaks".
+        objective: metric of `Evaluation.metrics` that ranks configurations on `validation`.
+        loss: name of a Keras loss.
+    """
+
+    name: str
+    objective: Objective
+    loss: str
+
+    def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all settings of the task, defaults filled in; raises ConfigError on an unknown or bad one."""
+        ...
+
+    def sources(self, sample: Path) -> list[Path]:
+        """Return the files of the sample whose contents decide the arrays, in a fixed order; raises InputError."""
+        ...
+
+    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:
+        """Read a sample folder and return its arrays; same arguments, same bits."""
+        ...
+
+    def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:
+        """Judge `scores` of `split`; choose the threshold on it when `threshold` is None."""
+        ...

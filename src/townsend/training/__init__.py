@@ -1,0 +1,1 @@
+"""Training of the fits of a bracket, and the records it leaves."""

@@ -1,0 +1,116 @@
+"""What one training leaves behind, and the closed list of ways it can end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from townsend.tasks.base import Metric
+
+__all__ = ["SENTENCES", "Bracket", "Fit", "FitRecord", "Outcome"]
+
+
+class Outcome(StrEnum):
+    """How a fit ended; `SENTENCES` says it in words."""
+
+    FINISHED = "finished"
+    STOPPED_EARLY = "stopped early"
+    DEGENERATE = "degenerate"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out of memory"
+    LOST = "lost"
+    FAILED = "failed"
+
+    @property
+    def usable(self) -> bool:
+        """Whether the fit left a network that may be chosen."""
+        return self in (Outcome.FINISHED, Outcome.STOPPED_EARLY)
+
+
+SENTENCES: Mapping[Outcome, str] = {
+    Outcome.FINISHED: "trained for all epochs asked for",
+    Outcome.STOPPED_EARLY: "the monitored loss had not improved for `patience` epochs",
+    Outcome.DEGENERATE: "the network predicts one class only; its threshold figures mean nothing",
+    Outcome.DIVERGED: "the loss became NaN or infinite; lower the learning rate",
+    Outcome.OUT_OF_MEMORY: "the process was killed for want of memory; ask for more or lower the batch size",
+    Outcome.LOST: "the process ended without a word, twice; look at the machine's log",
+    Outcome.FAILED: "an error stopped the training; its text is in `detail`",
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training to be done: a configuration and its seed, f(sweep seed, trial)."""
+
+    trial: int
+    seed: int
+    hyperparameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """Fits trained by one process, one after the other."""
+
+    number: int
+    fits: tuple[Fit, ...]
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """What one fit left behind.
+
+    Arguments:
+        trial, seed, hyperparameters: as in `Fit`.
+        outcome: how it ended; detail: the error's text or the reason of a degenerate row.
+        parameters: trainable parameters of the network.
+        epochs: epochs trained; best_epoch: the epoch whose weights were kept (1 = first).
+        metrics: name -> figure with error, on `validation`.
+        threshold: working point chosen on `validation`.
+        wall_s, cpu_s: of training, evaluation left out; compile_s: share of wall_s spent compiling.
+        peak_memory_mb: highest resident memory of the process during the fit.
+        host: machine; attempts: how often the fit was started.
+    """
+
+    trial: int
+    seed: int
+    hyperparameters: Mapping[str, Any]
+    outcome: Outcome
+    detail: str = ""
+    parameters: int = 0
+    epochs: int = 0
+    best_epoch: int = 0
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    threshold: float = 0.5
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    compile_s: float = 0.0
+    peak_memory_mb: float = 0.0
+    host: str = ""
+    attempts: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-like copy; metrics become [value, error], and what is not finite becomes None."""
+        return {
+            **asdict(self),
+            "outcome": self.outcome.value,
+            "metrics": {name: [_finite(number) for number in metric] for name, metric in self.metrics.items()},
+            "threshold": _finite(self.threshold),
+        }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> FitRecord:
+        """Return the record written by `to_json`; None becomes NaN."""
+        metrics = {name: Metric(*map(_number, pair)) for name, pair in value["metrics"].items()}
+        found = {"outcome": Outcome(value["outcome"]), "metrics": metrics, "threshold": _number(value["threshold"])}
+        return FitRecord(**{**value, **found})
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _number(stored: float | None) -> float:
+    return math.nan if stored is None else stored
