@@ -32,7 +32,7 @@ demo: $(VENV)/.runtime
 	townsend board $(RUN)/sweep
 	townsend choose $(RUN)/sweep -o $(RUN)/model
 ifdef TOWNSEND_DATA
-	townsend find-peaks $(RUN)/model $(TOWNSEND_DATA)/drift_tube_traces.npz -o $(RUN)/real
+	townsend find-peaks $(RUN)/model "$(TOWNSEND_DATA)/drift_tube_traces.npz" -o $(RUN)/real
 endif
 	@echo "Figures: $(RUN)/sweep/figures (all configurations), $(RUN)/model/figures (the chosen one)"
 

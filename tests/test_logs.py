@@ -42,5 +42,5 @@ def test_root_logger_is_left_alone() -> None:
 
 
 def test_unknown_level_is_refused_with_the_nearest() -> None:
-    with pytest.raises(InputError, match='"WARN".*did you mean "WARNING"'):
+    with pytest.raises(InputError, match=r'"WARN".*did you mean "WARNING"'):
         set_logging("WARN")

@@ -23,7 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-simulate_app = typer.Typer(no_args_is_help=True, help="Simulate a detector into a folder of ROOT files with full truth.")
+simulate_app = typer.Typer(
+    no_args_is_help=True, help="Simulate a detector into a folder of ROOT files with full truth."
+)
 app.add_typer(simulate_app, name="simulate")
 
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: the cores of this machine.")]
@@ -53,7 +55,9 @@ def simulate_drifttube(
 
 @app.command()
 def sweep(
-    config: Annotated[Path, typer.Argument(help="YAML of the sweep: your file, or the name of a shipped one (peaks.yaml).")],
+    config: Annotated[
+        Path, typer.Argument(help="YAML of the sweep: your file, or the name of a shipped one (peaks.yaml).")
+    ],
     output: Output,
     sample: Annotated[Path | None, typer.Option(help="Folder of the sample; default: the configuration's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sweep.")] = None,
@@ -67,7 +71,12 @@ def sweep(
     from townsend.experiments.shipped import find_config
     from townsend.sweep.settings import load_sweep
 
-    overrides: dict[str, Any] = {"sample": str(sample) if sample else None, "seed": seed, "trials": trials, "epochs": epochs}
+    overrides: dict[str, Any] = {
+        "sample": str(sample) if sample else None,
+        "seed": seed,
+        "trials": trials,
+        "epochs": epochs,
+    }
     if windows is not None:
         overrides["task_settings"] = {"windows": windows}
     settings = load_sweep(find_config(config), {key: value for key, value in overrides.items() if value is not None})
@@ -168,9 +177,22 @@ def _total_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 def _progress() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, console=Console(stderr=True))
 
 

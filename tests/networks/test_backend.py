@@ -43,7 +43,9 @@ def test_backend_already_imported_is_left_alone_and_refused_for_training() -> No
         "try:\n    jax_keras()\nexcept Exception as error:\n    print(type(error).__name__, error)"
     )
     answer = answers(code, KERAS_BACKEND="numpy")
-    assert answer.startswith('numpy InputError training needs Keras on JAX (got the backend "numpy"); unset KERAS_BACKEND')
+    assert answer.startswith(
+        'numpy InputError training needs Keras on JAX (got the backend "numpy"); unset KERAS_BACKEND'
+    )
 
 
 def test_backend_asked_for_but_not_loaded_is_refused_for_training() -> None:

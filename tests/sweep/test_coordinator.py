@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from townsend.config import parse
-from townsend.errors import InputError
 from townsend.sweep.coordinator import sweep
 from townsend.sweep.records import read_arrays, read_curves, read_records, read_weights, run_info
 from townsend.sweep.settings import SweepSettings

@@ -41,9 +41,7 @@ class BumpTask:
         }
         return Arrays(splits, {name: settings[name] for name in KNOWN})
 
-    def evaluate(
-        self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None
-    ) -> Evaluation:
+    def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:
         """Judge, but first make the trouble that the facts ask for."""
         facts = arrays.facts
         if facts["kill_file"]:

@@ -46,6 +46,7 @@ def test_order_differs_from_epoch_to_epoch_and_seed_to_seed() -> None:
     assert orders[0] == epoch_order(100, 10, 1, 1)[0].ravel().tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
 @pytest.mark.parametrize("count", [4 * BATCH, 3 * BATCH + 5])
 def test_epoch_equals_keras_fit_on_the_same_batches(optimizer: str, count: int) -> None:
@@ -81,6 +82,7 @@ def test_learning_rate_is_that_of_the_fit_and_not_of_the_program() -> None:
     assert again.compile_s == 0.0
 
 
+@pytest.mark.slow
 def test_equal_networks_are_compiled_once_and_different_ones_are_not() -> None:
     training = TrainingHyperparameters("adam", BATCH)
 

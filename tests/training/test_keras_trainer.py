@@ -50,6 +50,7 @@ ARRAYS = Arrays({"train": bumps(230), "monitor": bumps(110)}, {})
 CONTRARY = Arrays({"train": bumps(230), "monitor": bumps(110, sign=-1.0)}, {})
 
 
+@pytest.mark.slow
 def test_fit_learns_and_finishes() -> None:
     fit, network = trained(ARRAYS, epochs=15)
     assert fit.outcome is Outcome.FINISHED

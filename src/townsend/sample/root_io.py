@@ -139,6 +139,10 @@ def _opened(path: Path) -> Iterator[Any]:
         msg = f"{path} must be a ROOT file that exists; check its name"
         raise InputError(msg)
     with _readable(path), uproot.open(path, handler=uproot.MemmapSource) as file:
+        size, expected = path.stat().st_size, file.file.fEND
+        if size < expected:
+            msg = f"{path} must be a whole ROOT file (got {size} bytes, its header says {expected}); copy it again"
+            raise InputError(msg)
         yield file
 
 

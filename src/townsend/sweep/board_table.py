@@ -25,12 +25,13 @@ from townsend.training.records import FitRecord
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     from townsend.sweep.board import Board
 
-__all__ = ["comparable", "render", "table", "write_csv"]
+__all__ = ["comparable", "render", "table", "verdict_line", "write_csv"]
 
 _COSTS = ("wall_s", "cpu_s", "compile_s", "peak_memory_mb", "host", "attempts")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -112,7 +113,7 @@ def render(board: Board, metrics: Sequence[str] | None = None, top: int | None =
     from rich.console import Group
 
     names = _chosen(board, metrics)
-    return Group(*[_line(v.ok, v.sentence) for v in board.verdicts], _Leading(board, names, top))
+    return Group(*[verdict_line(v.ok, v.sentence) for v in board.verdicts], _Leading(board, names, top))
 
 
 class _Leading:
@@ -171,7 +172,8 @@ def _compact(metric: Metric) -> str:
     return f"{value}({digits or '0'})"
 
 
-def _line(ok: bool, sentence: str) -> Any:
+def verdict_line(ok: bool, sentence: str) -> Padding:
+    """Return a verdict for a terminal, long sentences indented."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text

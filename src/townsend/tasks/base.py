@@ -73,7 +73,8 @@ class Arrays:
         """Write one `.npy` an array and, last, `arrays.json`, by which a whole folder is known."""
         index: dict[str, list[str]] = {}
         for name, split in self.splits.items():
-            columns = {"x": split.x, "y": split.y, "group": split.group, **{f"extra-{k}": v for k, v in split.extra.items()}}
+            columns = {"x": split.x, "y": split.y, "group": split.group}
+            columns |= {f"extra-{column}": values for column, values in split.extra.items()}
             index[name] = sorted(columns)
             for column, values in columns.items():
                 with atomic_path(folder / f"{name}.{column}.npy") as temporary:

@@ -109,8 +109,8 @@ def _read_arrays(path: Path, trials: set[int]) -> dict[str, NDArray[Any]]:
     if not trials or not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if int(name.split(".")[0]) in trials}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{path} must be an archive as townsend wrote it ({error}); delete it with its .json and repeat the sweep"
         raise InputError(msg) from None

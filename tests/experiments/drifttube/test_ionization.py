@@ -20,7 +20,9 @@ def drawn():
 
 def test_density_agrees_with_heed_for_particles_not_in_the_constants(reference):
     """The constants come from muons; pi, K, p and e at the table's beta*gamma are checks, to 1 % (coarse grid)."""
-    scan = np.genfromtxt(reference / "heed_scan_he90_iso10.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+    scan = np.genfromtxt(
+        reference / "heed_scan_he90_iso10.csv", delimiter=",", names=True, dtype=None, encoding="utf-8"
+    )
     names = {"pi": "pion", "kaon": "kaon", "proton": "proton", "electron": "electron"}
     checked = 0
     for row in scan:

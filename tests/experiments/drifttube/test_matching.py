@@ -48,8 +48,13 @@ def test_a_chain_of_neighbours_is_matched_without_a_nearest_neighbour_stealing()
 
 
 def test_lists_are_matched_waveform_by_waveform():
-    partner = match_lists(np.array([0, 1, 1, 3]), np.array([5.0, 1.0, 9.0, 2.0]), np.array([1, 1, 2, 3]),
-                          np.array([1.5, 30.0, 5.0, 2.0]), 2.0)
+    partner = match_lists(
+        np.array([0, 1, 1, 3]),
+        np.array([5.0, 1.0, 9.0, 2.0]),
+        np.array([1, 1, 2, 3]),
+        np.array([1.5, 30.0, 5.0, 2.0]),
+        2.0,
+    )
     assert partner.tolist() == [-1, 0, -1, 3]
 
 

@@ -42,15 +42,17 @@ def test_drawn_noise_has_the_spectrum_of_the_table():
 
 def test_white_noise_is_white():
     digitizer = DigitizerSettings()
-    drawn = draw_noise(amplitude_spectrum(NoiseSettings(spectrum="white", rms_mV=1.0), digitizer), 400, 1024,
-                       np.random.default_rng(3))
+    drawn = draw_noise(
+        amplitude_spectrum(NoiseSettings(spectrum="white", rms_mV=1.0), digitizer), 400, 1024, np.random.default_rng(3)
+    )
     neighbours = np.mean(drawn[:, 1:] * drawn[:, :-1]) / drawn.var()
     assert abs(neighbours) < 0.01
 
 
 def test_none_is_silent():
-    assert not draw_noise(amplitude_spectrum(NoiseSettings(spectrum="none"), FAST), 3, 2500,
-                          np.random.default_rng(4)).any()
+    assert not draw_noise(
+        amplitude_spectrum(NoiseSettings(spectrum="none"), FAST), 3, 2500, np.random.default_rng(4)
+    ).any()
 
 
 def test_white_noise_needs_a_level():

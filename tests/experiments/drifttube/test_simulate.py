@@ -115,7 +115,7 @@ def test_settings_survive_their_file_form():
 
 
 def test_an_unknown_setting_is_named_with_the_nearest():
-    with pytest.raises(ConfigError, match='tube.inner_radius: unknown key; did you mean "inner_radius_cm"'):
+    with pytest.raises(ConfigError, match=r'tube\.inner_radius: unknown key; did you mean "inner_radius_cm"'):
         parse(DriftTubeSettings, {"tube": {"inner_radius": 0.4}})
 
 

@@ -41,7 +41,9 @@ class FindPeaksSettings(Closed):
     polarity: int = Field(1, description="+1 where signals go up in the file, -1 where they go down")
     scale: float = Field(1.0, gt=0, description="factor on the voltage: gain of the simulation / gain of the set-up")
     threshold: float | None = Field(None, description="score of a peak; null takes the model's own")
-    hit_sigma: float = Field(10.0, gt=0, description="a waveform with a sample this many noise rms above its median is hit")
+    hit_sigma: float = Field(
+        10.0, gt=0, description="a waveform with a sample this many noise rms above its median is hit"
+    )
     pictures: int = Field(48, ge=0, description="traces drawn at most")
 
 
@@ -89,8 +91,8 @@ class Finder:
         rate = self.facts["sampling_rate_ghz"]
         if waveforms.sampling_rate_ghz != rate:
             msg = (
-                f"waveforms must have the model's sampling rate of {rate:g} GS/s (got {waveforms.sampling_rate_ghz:g}); "
-                "resample them first"
+                f"waveforms must have the model's sampling rate, {rate:g} GS/s "
+                f"(got {waveforms.sampling_rate_ghz:g}); resample them first"
             )
             raise InputError(msg)
         pieces = [self._piece(part.millivolts() * np.float32(scale)) for part in waveforms.chunks(_CHUNK)]
@@ -117,7 +119,8 @@ def load_finder(model: Path, threshold: float | None = None) -> Finder:
     """
     card = read_json(model / "card.json")
     if card.get("task") != "drifttube-peaks":
-        msg = f'{model} must hold a model of task "drifttube-peaks" (got "{card.get("task")}"); choose one from such a sweep'
+        rule = f'{model} must hold a model of task "drifttube-peaks"'
+        msg = f'{rule} (got "{card.get("task")}"); choose one from such a sweep'
         raise InputError(msg)
     if not (model / "model.keras").is_file():
         msg = f"{model}/model.keras must exist; make the folder again with `townsend choose`"

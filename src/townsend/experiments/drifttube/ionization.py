@@ -5,8 +5,9 @@ What to use when
 - `beta_gamma`, `clusters_per_cm`: density of primary clusters of a particle.
 - `draw_clusters`: positions and sizes for a block of tracks.
 
-Poor approximations: all electrons of a cluster start at its position (real delta electrons travel); the size distribution is that of 10 GeV/c muons for all momenta; outside 90/10 the dependence of
-the density on beta*gamma is assumed to be that of 90/10.
+Poor approximations: all electrons of a cluster start at its position (real delta electrons travel); the size
+distribution is that of 10 GeV/c muons for all momenta; outside 90/10 the dependence of the density on beta*gamma is
+assumed to be that of 90/10.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from townsend.experiments.drifttube.tables import cluster_size_table, density_ta
 
 __all__ = ["MASS_GEV", "Clusters", "beta_gamma", "clusters_per_cm", "draw_clusters", "size_distribution"]
 
-MASS_GEV = {"electron": 0.51099895e-3, "muon": 0.1056583755, "pion": 0.13957039, "kaon": 0.493677, "proton": 0.938272088}
+MASS_GEV = {
+    "electron": 0.51099895e-3,
+    "muon": 0.1056583755,
+    "pion": 0.13957039,
+    "kaon": 0.493677,
+    "proton": 0.938272088,
+}
 """Particle Data Group, Review of Particle Physics (2024)."""
 
 

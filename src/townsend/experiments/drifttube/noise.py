@@ -43,7 +43,9 @@ def _rms(amplitude: NDArray[np.float64], samples: int) -> float:
     return float(np.sqrt((2 * np.sum(twice**2) + once) / samples))
 
 
-def draw_noise(amplitude: NDArray[np.float64], waveforms: int, samples: int, random: np.random.Generator) -> NDArray[np.float64]:
+def draw_noise(
+    amplitude: NDArray[np.float64], waveforms: int, samples: int, random: np.random.Generator
+) -> NDArray[np.float64]:
     """Return (waveforms, samples) Gaussian noise [mV] with the given amplitude spectrum."""
     if not amplitude.any():
         return np.zeros((waveforms, samples))

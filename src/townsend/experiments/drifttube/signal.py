@@ -85,13 +85,12 @@ def single_electron_response(settings: DriftTubeSettings) -> Response:
     """Return the amplifier's answer to 1 fC for every arrival between two samples."""
     digitizer = settings.digitizer
     step_ns = 1 / (digitizer.sampling_rate_GHz * _STEPS_PER_SAMPLE)
-    edges_ns = step_ns * np.arange((digitizer.samples + 1) * _STEPS_PER_SAMPLE + 1)
+    edges_ns = step_ns * np.arange((digitizer.samples + 1) * _STEPS_PER_SAMPLE + 1, dtype=np.float64)
     ions = np.diff(induced_charge(edges_ns, settings.tube, settings.signal))
     # The charge of a step is put in its middle, half a step before the time at which the output is wanted.
     from_ions = fftconvolve(ions, low_pass(edges_ns[:-1] + step_ns / 2, settings.electronics))[: len(ions)]
-    output = np.concatenate([[0.0], from_ions])
-    output += settings.signal.electron_fraction * low_pass(edges_ns, settings.electronics)
-    output *= settings.electronics.transimpedance_mV_per_uA
+    from_electrons = settings.signal.electron_fraction * low_pass(edges_ns, settings.electronics)
+    output = settings.electronics.transimpedance_mV_per_uA * (np.append(0.0, from_ions) + from_electrons)
     rows = output[:-1].reshape(digitizer.samples + 1, _STEPS_PER_SAMPLE).T
     table = np.vstack([rows[:, :-1], rows[:1, 1:]])
     return Response(np.ascontiguousarray(table), float(edges_ns[np.argmax(output)]))

@@ -93,8 +93,8 @@ def _check_window(settings: DriftTubeSettings) -> None:
     needed_ns = longest_drift_ns(settings)
     if window_ns < needed_ns:
         msg = (
-            f"the record must reach past the longest drift time (got {window_ns:.0f} ns after the track, the drift takes "
-            f"{needed_ns:.0f} ns); raise digitizer.samples or lower digitizer.pretrigger_ns"
+            f"the record must reach past the longest drift time (got {window_ns:.0f} ns after the track, "
+            f"the drift takes {needed_ns:.0f} ns); raise digitizer.samples or lower digitizer.pretrigger_ns"
         )
         raise InputError(msg)
 
@@ -138,7 +138,7 @@ def _block(settings: DriftTubeSettings, number: int) -> tuple[NDArray[np.int16],
 
 
 def _step_mV(digitizer: DigitizerSettings) -> float:
-    return 1e3 * digitizer.full_scale_V / 2**digitizer.bits
+    return float(1e3 * digitizer.full_scale_V / 2**digitizer.bits)
 
 
 def digitize(voltage_mV: NDArray[np.float64], digitizer: DigitizerSettings) -> NDArray[np.int16]:

@@ -1,0 +1,126 @@
+"""Labelled windows cut out of a simulated sample: what the peak-finding task trains and judges on.
+
+What to use when
+----------------
+- `PeakArrays.balanced`: as many signal as background windows, for training.
+- `PeakArrays.natural`: every candidate of some waveforms with the truth to judge by, natural prevalence.
+- `PeakArrays.facts`: what a model must carry to be applied elsewhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from townsend.config import parse
+from townsend.errors import InputError
+from townsend.experiments.drifttube.candidates import cut_windows, find_candidates
+from townsend.experiments.drifttube.matching import match_lists, merge_arrivals
+from townsend.experiments.drifttube.noise import noise_rms_mV
+from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.signal import single_electron_response
+from townsend.experiments.drifttube.task_settings import PeakSettings
+from townsend.sample.waveforms import Truth, Waveforms
+from townsend.tasks.base import Split
+
+__all__ = ["PeakArrays"]
+
+
+class PeakArrays:
+    """Cuts labelled windows out of one sample.
+
+    Arguments:
+        waveforms: with truth; settings: of the task; sample: folder, for messages.
+
+    Raises InputError when there is no truth.
+    """
+
+    def __init__(self, waveforms: Waveforms, settings: PeakSettings, sample: Path) -> None:
+        if waveforms.truth is None:
+            msg = f"{sample} must hold simulated truth to train on (it holds none); use `townsend simulate`"
+            raise InputError(msg)
+        self.truth = waveforms.truth
+        self.waveforms, self.settings, self.sample = waveforms, settings, sample
+        simulation = parse(DriftTubeSettings, waveforms.provenance.settings)
+        response = single_electron_response(simulation)
+        self.delay_ns = response.delay_ns
+        noise_mV = noise_rms_mV(simulation.noise, simulation.digitizer)
+        self.visible_fC = settings.visible_sigma * noise_mV / float(response.table_mV.max())
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a model must carry to be applied elsewhere."""
+        settings, waveforms = self.settings, self.waveforms
+        return {
+            "sampling_rate_ghz": waveforms.sampling_rate_ghz,
+            "before": settings.before,
+            "after": settings.after,
+            "tolerance_ns": settings.tolerance_ns,
+            "double_pulse_ns": settings.double_pulse_ns,
+            "quoted_double_pulse_ns": settings.quoted_double_pulse_ns,
+            "delay_ns": self.delay_ns,
+            "visible_fC": self.visible_fC,
+            "t0_ns": waveforms.t0_ns,
+            "max_drift_ns": waveforms.max_drift_ns,
+            "input": "window of mV, signals going up, minus its mean, divided by scale_mV",
+            "candidates": "samples with negative second difference",
+            "resolvable_truth": "visible electrons, those within double_pulse_ns merged",
+        }
+
+    def balanced(self, rows: NDArray[np.int64], windows: int, random: np.random.Generator) -> Split:
+        """Return `windows` windows, half signal, from as many of `rows` as needed, in order."""
+        half, piece = windows // 2, 256
+        parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]] = []
+        signal = 0
+        for start in range(0, len(rows), piece):
+            made = self.natural(rows[start : start + piece])
+            parts.append((made.x, made.y, rows[start + made.group].astype(np.int32)))
+            signal += int(made.y.sum())
+            if signal >= half:
+                break
+        if signal < half:
+            msg = (
+                f"the sample must hold {half} signal windows for {windows} windows (its {len(rows)} waveforms for this "
+                f"set hold {signal}); simulate more waveforms or lower `windows`"
+            )
+            raise InputError(msg)
+        x, y, group = (np.concatenate(column) for column in zip(*parts, strict=True))
+        chosen = [random.choice(np.flatnonzero(y == label), half, replace=False) for label in (1, 0)]
+        kept = np.sort(np.concatenate(chosen))
+        return Split(x[kept], y[kept], group[kept])
+
+    def natural(self, rows: NDArray[np.int64]) -> Split:
+        """Return every candidate of `rows`; groups and lists count from 0 in the order of `rows`."""
+        settings, part = self.settings, self.waveforms[rows]
+        millivolts = part.millivolts()
+        row, sample = find_candidates(millivolts, settings.before, settings.after)
+        visible = self._visible(self.truth[rows])
+        if len(visible[0]) == 0:
+            rule = f"{self.sample} must hold visible electrons (it holds none among {len(rows)} waveforms)"
+            msg = f"{rule}; check its truth, or lower `visible_sigma`"
+            raise InputError(msg)
+        resolvable = merge_arrivals(*visible, settings.double_pulse_ns)
+        lists = {
+            "all": visible[:2],
+            "resolvable": resolvable,
+            "quoted": merge_arrivals(*visible, settings.quoted_double_pulse_ns),
+        }
+        arrival_ns = sample / part.sampling_rate_ghz - self.delay_ns
+        labels = match_lists(row, arrival_ns, *resolvable, settings.tolerance_ns) >= 0
+        in_drift = (arrival_ns >= part.t0_ns) & (arrival_ns <= part.t0_ns + part.max_drift_ns)
+        extra = {"sample": sample.astype(np.int32), "in_drift": in_drift, "waveforms": np.array([len(rows)])}
+        extra |= {f"{name}_row": found[0].astype(np.int32) for name, found in lists.items()}
+        extra |= {f"{name}_time_ns": found[1].astype(np.float32) for name, found in lists.items()}
+        windows = cut_windows(millivolts, row, sample, settings.before, settings.after)
+        return Split(windows, labels.astype(np.float32), row.astype(np.int32), extra)
+
+    def _visible(self, truth: Truth) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return row, arrival and charge of the electrons whose pulse stands out of the noise."""
+        row = np.repeat(np.arange(len(truth.impact_cm)), ak.to_numpy(ak.num(truth.electron_time_ns)))
+        time_ns = ak.to_numpy(ak.flatten(truth.electron_time_ns)).astype(np.float64)
+        charge_fC = ak.to_numpy(ak.flatten(truth.electron_charge_fC)).astype(np.float64)
+        visible = charge_fC > self.visible_fC
+        return row[visible], time_ns[visible], charge_fC[visible]

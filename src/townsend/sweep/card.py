@@ -1,0 +1,181 @@
+"""The card of a chosen model: what it is, where it comes from, what it is worth, how to use it.
+
+What to use when
+----------------
+- `card`: the JSON-like card of `card.json`, which programs read.
+- `card_text`: the same for people, `README.md`.
+- `render_card`: the same for a terminal, from a folder.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from townsend.errors import InputError
+from townsend.evaluate.verdict import Verdict
+from townsend.files import read_json
+from townsend.sample.provenance import versions
+from townsend.sweep.board_verdicts import printable, shown, shown_value
+from townsend.tasks.base import Arrays, Evaluation, Metric
+from townsend.training.records import FitRecord
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from townsend.sweep.board import Board
+    from townsend.sweep.records import RunInfo
+
+__all__ = ["MADE_BY", "card", "card_text", "render_card"]
+
+MADE_BY = "townsend choose"
+"""Mark by which a folder is known as one that `choose` may replace."""
+
+
+def card(
+    info: RunInfo,
+    ranking: Board,
+    best: FitRecord,
+    arrays: Arrays,
+    test: Evaluation,
+    verdicts: Sequence[Verdict],
+) -> dict[str, Any]:
+    """Return the JSON-like card of the chosen model; figures are [value, error], null where not finite."""
+    of_sweep = [verdict for verdict in ranking.verdicts if not verdict.ok]
+    return {
+        "made_by": MADE_BY,
+        "card_version": 1,
+        "task": info.settings["task"],
+        "task_settings": info.settings.get("task_settings", {}),
+        "network": info.settings["network"],
+        "hyperparameters": dict(best.hyperparameters),
+        "parameters": best.parameters,
+        "trial": best.trial,
+        "seed": best.seed,
+        "epochs": best.epochs,
+        "best_epoch": best.best_epoch,
+        "input_shape": list(arrays.splits["test"].x.shape[1:]),
+        "facts": dict(arrays.facts),
+        "threshold": best.threshold,
+        "objective": {"metric": ranking.objective.metric, "maximise": ranking.objective.maximise},
+        "validation": {"selection_biased": len(ranking.ranked) > 1, "metrics": _figures(best.metrics)},
+        "test": {"selection_biased": False, "examples": len(arrays.splits["test"]), "metrics": _figures(test.metrics)},
+        "verdicts": [verdict.to_json() for verdict in (*verdicts, *of_sweep)],
+        "sweep": {
+            "name": ranking.source,
+            "fingerprint": info.fingerprint,
+            "configurations_planned": ranking.planned,
+            "configurations_ended": len(ranking.rows),
+            "configurations_compared": len(ranking.ranked),
+            "settings": dict(info.settings),
+            "versions": dict(info.versions),
+        },
+        "sample": info.sample,
+        "versions": versions(),
+    }
+
+
+def _figures(metrics: Mapping[str, Metric]) -> dict[str, list[float | None]]:
+    return {name: [part if math.isfinite(part) else None for part in metric] for name, metric in metrics.items()}
+
+
+def _metric(pair: Sequence[float | None]) -> Metric:
+    value, error = (math.nan if part is None else float(part) for part in pair)
+    return Metric(value, error)
+
+
+def card_text(value: Mapping[str, Any]) -> str:
+    """Return the human card, Markdown, of the JSON-like one."""
+    return "\n".join(printable(line) for line in _lines(value)) + "\n"
+
+
+def _lines(value: Mapping[str, Any]) -> Iterator[str]:
+    sweep, metric = value["sweep"], value["objective"]["metric"]
+    test, validation = value["test"]["metrics"], value["validation"]["metrics"]
+    yield f"# {value['task']}: {value['network']} network, trial {value['trial']}"
+    yield ""
+    yield (
+        f"{metric} {shown(_metric(test[metric]))} on test ({value['test']['examples']} examples, read once); the best "
+        f"of {sweep['configurations_compared']} configurations on validation, {value['parameters']} parameters."
+    )
+    yield from ("", "## Whether to believe it", "")
+    yield from (f"- {'ok' if v['ok'] else '**note**'}: {v['sentence']}" for v in value["verdicts"])
+    yield from ("", "## Figures", "", f"At threshold {value['threshold']:.6g}, chosen on validation.", "")
+    biased = " (selection-biased)" if value["validation"]["selection_biased"] else ""
+    yield from (f"| figure | test | validation{biased} |", "|---|---|---|")
+    for name in test:
+        before = shown(_metric(validation[name])) if name in validation else "-"
+        yield f"| {name} | {shown(_metric(test[name]))} | {before} |"
+    yield from ("", "Errors are one standard deviation, from whole waveforms or events.")
+    yield from ("", "## How to use it without townsend", "", *_recipe(value), "")
+    yield f"Input: {_shape(value['input_shape'])} float32 numbers an example, prepared as the facts below say."
+    yield "Output: one score an example, larger for signal. The commands of townsend do the preparation themselves."
+    yield from ("", "## Facts the input must agree with", "")
+    yield from (f"- `{name}`: {_fact(fact)}" for name, fact in value["facts"].items())
+    yield from ("", "## Where it comes from", "")
+    yield from (f"- `{name}`: {shown_value(given)}" for name, given in value["hyperparameters"].items())
+    yield f"- best epoch {value['best_epoch']} of {value['epochs']}, seed {value['seed']}"
+    yield f"- sweep {sweep['name']}, fingerprint {sweep['fingerprint']}; sample SHA-256 {value['sample']}"
+    yield f"- {', '.join(f'{name} {number}' for name, number in sweep['versions'].items())}"
+    yield from (
+        "",
+        "## Limits",
+        "",
+        "- Trained on one simulated or recorded sample: the figures hold for its detector,",
+    )
+    yield "  noise and prevalence, not for data that differ from it."
+    yield "- The score is not a calibrated probability."
+    yield "- `card.json` holds all settings; `test.npz` the scores behind the figures."
+
+
+def _recipe(value: Mapping[str, Any]) -> Iterator[str]:
+    yield from (
+        "```python",
+        "import keras  # on JAX, TensorFlow or PyTorch: set KERAS_BACKEND",
+        "import numpy as np",
+        "",
+    )
+    yield 'model = keras.models.load_model("model.keras")'
+    zeros = ", ".join(map(str, (1, *value["input_shape"])))
+    yield f'x = np.zeros(({zeros}), "float32")  # your examples'
+    yield f"print(model.predict(x)[:, 0] >= {value['threshold']!r})"
+    yield "```"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _fact(fact: Any) -> str:
+    return fact if isinstance(fact, str) else json.dumps(fact)
+
+
+def render_card(model: Path) -> Group:
+    """Return what a terminal shows of a folder made by `choose`: verdicts, then figures on test and validation.
+
+    Raises InputError when the folder was not made by `choose`.
+    """
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from townsend.sweep.board_table import verdict_line
+
+    value = read_json(model / "card.json")
+    if not isinstance(value, dict) or value.get("made_by") != MADE_BY:
+        msg = f"{model} must be a folder made by `townsend choose`; make it again"
+        raise InputError(msg)
+    test, validation = value["test"]["metrics"], value["validation"]["metrics"]
+    title = f"trial {value['trial']} at threshold {value['threshold']:.3f}"
+    grid = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    biased = "validation\n(selection-biased)" if value["validation"]["selection_biased"] else "validation"
+    for name in ("figure", "test", biased):
+        grid.add_column(Text(name), justify="left" if name == "figure" else "right", no_wrap=True, vertical="bottom")
+    for name in test:
+        before = shown(_metric(validation[name])) if name in validation else "-"
+        grid.add_row(Text(printable(name)), Text(shown(_metric(test[name]))), Text(before))
+    return Group(*[verdict_line(v["ok"], v["sentence"]) for v in value["verdicts"]], grid)

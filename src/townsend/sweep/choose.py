@@ -1,0 +1,219 @@
+"""The best network of a sweep, as a folder that stands on its own.
+
+What to use when
+----------------
+- `choose`: take the best configuration on validation, judge it once on test, write model, card and scores.
+- `render_card`: what a terminal shows of such a folder.
+
+The folder holds `model.keras` (stock Keras, opens without townsend), `card.json`, `README.md`, `test.npz` (scores,
+targets, groups and curves of the test set) and `training.npz` (epoch curves, scores of the training sets).
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townsend.errors import InputError
+from townsend.evaluate.overtraining import Scored, overtraining
+from townsend.evaluate.verdict import Verdict
+from townsend.files import atomic_path, read_json, write_json, write_text
+from townsend.networks.backend import any_keras
+from townsend.networks.family import build_network
+from townsend.sweep.board import Board, board
+from townsend.sweep.board_verdicts import shown
+from townsend.sweep.card import MADE_BY, card, card_text, render_card
+from townsend.sweep.records import RunInfo, read_arrays, read_curves, read_weights, run_info
+from townsend.tasks.base import Arrays, Evaluation, Split, Task
+from townsend.tasks.registry import find_task
+from townsend.training.hyperparameters import split as training_and_network
+from townsend.training.records import FitRecord
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["choose", "render_card"]
+
+_BATCH = 4096
+_OWN = frozenset({"README.md", "card.json", "figures", "model.keras", "test.npz", "training.npz"})
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The chosen network's scores of each set, and what they are worth."""
+
+    scores: Mapping[str, NDArray[np.float32]]
+    test: Evaluation
+    verdicts: tuple[Verdict, ...]
+
+
+def choose(run: Path, output: Path) -> Path:
+    """Write the best network of the sweep in `run` to the folder `output` and return it.
+
+    The best has the best objective on validation among all that finished or stopped early. The test set is read
+    once, at the threshold chosen on validation. The folder appears as a whole or not at all.
+
+    Arguments:
+        run: folder of a sweep, finished or not; an unfinished one is named so on the card.
+        output: new, empty, or a folder made by `choose` before, which is replaced.
+
+    Raises InputError when no configuration may be chosen, the output folder holds other things, or the kept
+    weights do not repeat the figure on the board.
+    """
+    _check_output(output)
+    info, ranking = run_info(run), board(run)
+    best = ranking.best
+    if best is None:
+        found = "; ".join(verdict.sentence for verdict in ranking.verdicts[:-1])
+        msg = (
+            f"one configuration of {run} at least must be usable ({found}); change the space, the epochs or the sample"
+        )
+        raise InputError(msg)
+    arrays, task = read_arrays(run), find_task(str(info.settings["task"]))
+    network = _network(run, info, best, arrays)
+    judged = _judge(network, task, arrays, ranking, best)
+    curves = read_curves(run, best.trial)
+    with _folder_as_a_whole(output) as folder:
+        network.save(folder / "model.keras")
+        _save_arrays(folder / "test.npz", _test_arrays(arrays.splits["test"], judged))
+        _save_arrays(folder / "training.npz", {**curves, **_training_arrays(arrays, judged)})
+        value = card(info, ranking, best, arrays, judged.test, judged.verdicts)
+        write_text(folder / "README.md", card_text(value))
+        write_json(folder / "card.json", value)
+    return output
+
+
+def _network(run: Path, info: RunInfo, best: FitRecord, arrays: Arrays) -> keras.Model:
+    """Return the chosen network with the weights kept by its training."""
+    _, hyperparameters = training_and_network(best.hyperparameters)
+    any_keras()
+    shape = arrays.splits["test"].x.shape[1:]
+    network = build_network(str(info.settings["network"]), hyperparameters, shape, best.seed)
+    weights = read_weights(run, best.trial)
+    shapes = [tuple(weight.shape) for weight in network.weights]
+    if [weight.shape for weight in weights] != shapes:
+        msg = f"weights of trial {best.trial} in {run} must fit its network (shapes differ); repeat the sweep"
+        raise InputError(msg)
+    network.set_weights(weights)
+    return network
+
+
+def _judge(network: keras.Model, task: Task, arrays: Arrays, ranking: Board, best: FitRecord) -> _Judged:
+    names = ("train", "monitor", "validation", "test")
+    scores = {name: _predict(network, arrays.splits[name].x) for name in names}
+    repeated = task.evaluate(arrays, "validation", scores["validation"], best.threshold)
+    verdicts = [_same_figure(ranking, best, repeated)]
+    if all(_two_classes(arrays.splits[name]) for name in ("train", "monitor")):
+        verdicts.append(overtraining(*[_scored(arrays.splits[name], scores[name]) for name in ("train", "monitor")]))
+    test = task.evaluate(arrays, "test", scores["test"], best.threshold)
+    if test.degenerate:
+        verdicts.append(Verdict(False, f"degenerate on test: {test.degenerate}"))
+    verdicts.append(_validation_and_test(ranking, best, test))
+    return _Judged(scores, test, tuple(verdicts))
+
+
+def _predict(network: keras.Model, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(network.predict(np.asarray(x), batch_size=_BATCH, verbose=0), np.float32).reshape(-1)
+
+
+def _two_classes(split: Split) -> bool:
+    return set(np.unique(split.y)) == {0.0, 1.0}
+
+
+def _scored(split: Split, scores: NDArray[np.float32]) -> Scored:
+    return Scored(scores, np.asarray(split.y), np.asarray(split.group))
+
+
+def _same_figure(ranking: Board, best: FitRecord, repeated: Evaluation) -> Verdict:
+    """Return that the rebuilt network is the one on the board; raise when it is not."""
+    metric = ranking.objective.metric
+    was, now = best.metrics[metric], repeated.metrics[metric]
+    if not abs(was.value - now.value) <= max(0.2 * was.error, 1e-4 * abs(was.value)):
+        msg = (
+            f"kept weights must repeat the figure of trial {best.trial} (board: {metric} {was.value:.6g}, now "
+            f"{now.value:.6g}); repeat the sweep with the installed versions"
+        )
+        raise InputError(msg)
+    return Verdict(True, f"the rebuilt network repeats {metric} {was.value:.4f} of trial {best.trial} on validation")
+
+
+def _validation_and_test(ranking: Board, best: FitRecord, test: Evaluation) -> Verdict:
+    """Compare the figure that chose the network with the one nobody had looked at."""
+    metric = ranking.objective.metric
+    before, after = best.metrics[metric], test.metrics[metric]
+    figures = f"{metric} {shown(before)} on validation, {shown(after)} on test"
+    error = float(np.hypot(before.error, after.error))
+    loss = (before.value - after.value) * (1 if ranking.objective.maximise else -1)
+    if error > 0 and loss > 3 * error:
+        return Verdict(False, f"worse on test: {figures}, {loss / error:.1f} standard deviations; believe the latter")
+    return Verdict(True, f"test agrees with validation: {figures}")
+
+
+def _test_arrays(split: Split, judged: _Judged) -> dict[str, NDArray[Any]]:
+    curves = {f"curve.{name}": np.asarray(values) for name, values in judged.test.curves.items()}
+    return {"scores": judged.scores["test"], "y": np.asarray(split.y), "group": np.asarray(split.group), **curves}
+
+
+def _training_arrays(arrays: Arrays, judged: _Judged) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    for name in ("train", "monitor"):
+        split = arrays.splits[name]
+        found |= {f"{name}.scores": judged.scores[name], f"{name}.y": np.asarray(split.y)}
+        found[f"{name}.group"] = np.asarray(split.group)
+    return found
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    with atomic_path(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def _check_output(output: Path) -> None:
+    """Raise InputError unless `output` is new, empty or made by `choose`."""
+    if output.is_dir():
+        names = {path.name for path in output.iterdir()}
+        made_here = "card.json" in names and _made_by(output / "card.json") == MADE_BY
+        others = sorted(names - _OWN if made_here else names)
+        if not others:
+            return
+        msg = f"{output} must be new, empty or made by `townsend choose` (it holds {others[0]}); choose another folder"
+        raise InputError(msg)
+    if output.exists() or output.is_symlink():
+        msg = f"{output} must be a folder (it is a file); choose another name"
+        raise InputError(msg)
+
+
+def _made_by(path: Path) -> str:
+    try:
+        value = read_json(path)
+    except InputError:
+        return ""
+    return str(value.get("made_by", "")) if isinstance(value, dict) else ""
+
+
+@contextmanager
+def _folder_as_a_whole(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside `target` that replaces it on success and is removed on failure."""
+    final = target.resolve()
+    final.parent.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex[:12]
+    folder, former = (final.with_name(f".{final.name}.{mark}{ending}") for ending in ("", ".old"))
+    folder.mkdir()
+    try:
+        yield folder
+        if final.exists():
+            final.replace(former)
+        folder.replace(final)
+    finally:
+        if former.exists() and not final.exists():
+            former.replace(final)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)

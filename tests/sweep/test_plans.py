@@ -1,0 +1,150 @@
+"""Plans and proposals: what is trained does not depend on who finishes first, nor on interruptions."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from townsend.config import parse
+from townsend.errors import ConfigError
+from townsend.sweep.brackets import check_space, fit_seed, make_plan
+from townsend.sweep.proposals import Proposals
+from townsend.sweep.settings import Range, SweepSettings
+from townsend.tasks.base import Metric, Objective
+from townsend.training.records import Bracket, Fit, FitRecord, Outcome
+
+OBJECTIVE = Objective("auc", maximise=True)
+SPACE = {
+    "topology": ["8 16 1", "4 8 1"],
+    "activations": ["relu sigmoid"],
+    "dropout": {"low": 0.0, "high": 0.5},
+    "optimizer": ["adam", "sgd"],
+    "batch_size": {"low": 10, "high": 300, "log": True},
+    "learning_rate": {"low": 1e-4, "high": 0.1, "log": True},
+}
+GRID = {**SPACE, "dropout": [0.0, 0.1], "batch_size": [150, 250], "learning_rate": [0.001]}
+
+
+def settings(**changes: Any) -> SweepSettings:
+    return parse(SweepSettings, {"task": "t", "sample": "s", "space": GRID, **changes})
+
+
+def record(fit: Fit, outcome: Outcome = Outcome.FINISHED) -> FitRecord:
+    value = 0.5 + 0.3 * float(fit.hyperparameters["learning_rate"]) - 0.1 * float(fit.hyperparameters["dropout"])
+    metrics = {"auc": Metric(value, 0.01)} if outcome is not Outcome.LOST else {}
+    return FitRecord(fit.trial, fit.seed, fit.hyperparameters, outcome, metrics=metrics)
+
+
+def outcome_of(trial: int) -> Outcome:
+    return {3: Outcome.DEGENERATE, 5: Outcome.LOST, 6: Outcome.DIVERGED}.get(trial, Outcome.FINISHED)
+
+
+def played(order: random.Random, sampler: str = "tpe", trials: int = 24, lag: int = 5) -> dict[int, Fit]:
+    """Fits of a sweep whose running brackets end in an order of chance."""
+    plan = make_plan(settings(space=SPACE, sampler=sampler, trials=trials, lag=lag), OBJECTIVE)
+    fits: dict[int, Fit] = {}
+    running: list[Bracket] = []
+    while brackets := plan.ready() + running:
+        running = brackets
+        bracket = running.pop(order.randrange(len(running)))
+        fits.update({fit.trial: fit for fit in bracket.fits})
+        plan.tell([record(fit, outcome_of(fit.trial)) for fit in bracket.fits])
+    return fits
+
+
+def test_tpe_proposes_the_same_whatever_ends_first() -> None:
+    first = played(random.Random(1))
+    assert sorted(first) == list(range(24))
+    assert all(played(random.Random(seed)) == first for seed in (2, 3))
+    assert len({tuple(fit.hyperparameters.values()) for fit in first.values()}) == 24
+
+
+def test_tpe_uses_results_and_not_those_within_the_lag() -> None:
+    def proposals(changed: int) -> list[dict[str, Any]]:
+        source = Proposals(settings(space=SPACE, sampler="tpe", trials=30).space, "tpe", 1, OBJECTIVE, lag=4)
+        found: list[dict[str, Any]] = []
+        while len(found) < 30:
+            while source.can_ask:
+                found.append(source.ask())
+            number = len(found) - 4
+            told = record(Fit(number, 0, found[number]))
+            other = {"auc": Metric(1.0 if number == changed else told.metrics["auc"].value, 0.0)}
+            source.tell(FitRecord(number, 0, found[number], Outcome.FINISHED, metrics=other))
+        return found
+
+    base, changed = proposals(-1), proposals(15)
+    assert base[: 15 + 4] == changed[: 15 + 4]
+    assert base != changed
+
+
+def test_degenerate_counts_as_worst_and_lost_as_unknown() -> None:
+    source = Proposals({"learning_rate": Range(low=0.0, high=1.0)}, "tpe", 1, OBJECTIVE, lag=4)
+    told = (Outcome.DEGENERATE, Outcome.FINISHED, Outcome.FINISHED, Outcome.DEGENERATE, Outcome.LOST)
+    for trial, outcome in enumerate(told):
+        given = {"learning_rate": source.ask()["learning_rate"], "dropout": 0.0}
+        if trial < 4:
+            source.tell(record(Fit(trial, 0, given), outcome))
+    values = [trial.value for trial in source._study.trials]
+    assert values[0] is None
+    assert values[3] == min(values[1], values[2])
+    assert values[4] is None
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_proposals_stay_in_their_ranges(sampler: str) -> None:
+    for fit in played(random.Random(0), sampler).values():
+        given = fit.hyperparameters
+        assert given["optimizer"] in ("adam", "sgd")
+        assert 0 <= given["dropout"] <= 0.5
+        assert isinstance(given["batch_size"], int)
+        assert 10 <= given["batch_size"] <= 300
+        assert 1e-4 <= given["learning_rate"] <= 0.1
+
+
+def test_grid_brackets_hold_fits_of_one_shape_and_every_trial_once() -> None:
+    brackets = make_plan(settings(bracket_size=3), OBJECTIVE).ready()
+    trials = [fit.trial for bracket in brackets for fit in bracket.fits]
+    assert sorted(trials) == list(range(16))
+    assert [bracket.number for bracket in brackets] == list(range(len(brackets)))
+    assert max(len(bracket.fits) for bracket in brackets) == 3
+    for bracket in brackets:
+        shapes = {(fit.hyperparameters["topology"], fit.hyperparameters["batch_size"]) for fit in bracket.fits}
+        assert len(shapes) == 1
+
+
+def test_plan_is_ready_once() -> None:
+    plan = make_plan(settings(), OBJECTIVE)
+    assert plan.trials == 16
+    assert plan.ready()
+    assert plan.ready() == []
+
+
+def test_seed_of_a_fit_depends_on_sweep_and_trial_alone() -> None:
+    seeds = {fit_seed(sweep, trial) for sweep in range(5) for trial in range(200)}
+    assert len(seeds) == 1000
+    assert all(0 <= seed < 2**53 for seed in seeds)
+    few = make_plan(settings(trials=4), OBJECTIVE).ready()
+    many = {fit.trial: fit for bracket in make_plan(settings(), OBJECTIVE).ready() for fit in bracket.fits}
+    assert all(many[fit.trial] == fit for bracket in few for fit in bracket.fits)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"topology": ["8 16 1", "8 16"]}, "topology must be three layer sizes"),
+        ({"optimizer": ["adam", "sgd", "adm"]}, 'got "adm"'),
+        ({"dropout": [0.1, 1.5]}, "dropout must be a number"),
+        ({"unitz": [1]}, 'got "unitz"'),
+    ],
+)
+def test_value_that_cannot_be_trained_is_found_before_work_begins(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        check_space(settings(space={**GRID, **change}))
+    check_space(settings())
+
+
+def test_range_that_cannot_be_trained_is_found_too() -> None:
+    with pytest.raises(ConfigError, match="dropout must be a number"):
+        check_space(settings(space={**SPACE, "dropout": {"low": 0.0, "high": 1.0}}, sampler="tpe", trials=3))
