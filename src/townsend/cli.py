@@ -92,6 +92,7 @@ def board(
         Path | None, typer.Option("--import", help="Folder with your own ModelN/model_metrics.txt instead.")
     ] = None,
     sort: Annotated[str | None, typer.Option(help="Column to sort by; default: the objective.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="Metric to print; may be given several times.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Rows to print.")] = 15,
     csv: Annotated[Path | None, typer.Option(help="Where to write all columns; default: RUN/board.csv.")] = None,
 ) -> None:
@@ -101,11 +102,14 @@ def board(
     from townsend.sweep.board import render, write_csv
     from townsend.sweep.import_metrics import import_metrics
 
-    if (run is None) == (import_ is None):
+    if run is not None and import_ is None:
+        table = read_board(run)
+    elif import_ is not None and run is None:
+        table = import_metrics(import_)
+    else:
         msg = "board takes either the folder of a sweep or --import DIR (got both or neither); name one"
         raise InputError(msg)
-    table = read_board(run) if run is not None else import_metrics(import_)
-    _print(render(table.sorted_by(sort) if sort else table, top=top))
+    _print(render(table.sorted_by(sort) if sort else table, metrics=metric or None, top=top))
     target = csv or (run / "board.csv" if run is not None else None)
     if target is not None:
         write_csv(table, target)

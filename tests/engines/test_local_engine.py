@@ -136,7 +136,14 @@ def test_worker_dies_with_its_coordinator(tmp_path: Path) -> None:
         assert wait_for(lambda: "townsend.worker" in (worker / "cmdline").read_text())
         coordinator.send_signal(signal.SIGKILL)
         coordinator.wait()
-        assert wait_for(lambda: not worker.exists() or "\nState:\tZ" in (worker / "status").read_text())
+        assert wait_for(lambda: not is_alive(worker))
+
+
+def is_alive(process: Path) -> bool:
+    try:
+        return "\nState:\tZ" not in (process / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:

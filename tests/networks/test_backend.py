@@ -22,7 +22,8 @@ def answers(code: str, **environment: str) -> str:
 
 
 def test_importing_the_rooms_loads_no_keras() -> None:
-    code = "import sys, townsend.networks.family, townsend.training.bracket, townsend.sweep.coordinator\nprint('keras' in sys.modules)"
+    rooms = "townsend.networks.family, townsend.training.bracket, townsend.sweep.coordinator"
+    code = f"import sys, {rooms}\nprint('keras' in sys.modules)"
     assert answers(code) == "False"
 
 
@@ -55,7 +56,7 @@ def test_backend_asked_for_but_not_loaded_is_refused_for_training() -> None:
 
 def test_environment_of_workers_is_checked_without_loading_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    with pytest.raises(InputError, match='"tensorflow".*unset KERAS_BACKEND'):
+    with pytest.raises(InputError, match=r'"tensorflow".*unset KERAS_BACKEND'):
         check_environment()
     monkeypatch.delenv("KERAS_BACKEND")
     check_environment()

@@ -94,7 +94,7 @@ def test_missing_hyperparameter_is_named() -> None:
 
 
 def test_unknown_family_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match='got "lstn".*did you mean "lstm"'):
+    with pytest.raises(ConfigError, match=r'got "lstn".*did you mean "lstm"'):
         build_network("lstn", SLIDES, (15, 1), seed=1)
     assert shape_names("lstm") == ("topology",)
 

@@ -19,7 +19,14 @@ from townsend.errors import BusyError
 from townsend.sweep import lease as room
 from townsend.sweep.lease import hold
 
-HOLD = "import sys, time\nfrom pathlib import Path\nfrom townsend.sweep.lease import hold\nwith hold(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+HOLD = """
+import sys, time
+from pathlib import Path
+from townsend.sweep.lease import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 @pytest.fixture(autouse=True)

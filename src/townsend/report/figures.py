@@ -60,8 +60,9 @@ def metric_per_configuration(table: Board, metric: str, path: Path) -> None:
     usable = [row for row in table.rows if table.rankable(row) and row is not best]
     others = [row for row in table.rows if not table.rankable(row)]
     for axes in (near, whole):
-        unusable_name = "unusable: " + ", ".join(sorted({row.outcome.value for row in others}))
-        _points(axes, others, metric, unusable_name, marker="o", color=COLOURS["unusable"], markerfacecolor="none")
+        kinds = ", ".join(sorted({row.outcome.value for row in others if metric in row.metrics}))
+        grey = {"marker": "o", "color": COLOURS["unusable"], "markerfacecolor": "none"}
+        _points(axes, others, metric, f"unusable: {kinds}", **grey)
         _points(axes, usable, metric, "usable", marker="o", color=COLOURS["usable"])
         if best is not None:
             name = f"best {table.objective.metric}: trial {best.trial}"
@@ -71,9 +72,11 @@ def metric_per_configuration(table: Board, metric: str, path: Path) -> None:
         near.set_ylim(
             *_better_half([row.metrics[metric] for row in chosen], best.metrics.get(metric) if best else None)
         )
-    near.set_ylabel(printable(metric))
-    near.set_title(f"{printable(table.source)}: figures on {table.measured_on}")
-    whole.set_ylabel("all rows")
+    near.set_ylabel(f"{printable(metric)}, better half")
+    without = sum(metric not in row.metrics for row in table.rows)
+    note = f"; not drawn, having no such figure: {without}" if without else ""
+    near.set_title(f"{printable(table.source)}: figures on {table.measured_on}{note}")
+    whole.set_ylabel(f"{printable(metric)}, all")
     whole.set_xlabel("configuration (trial number)")
     handles, labels = whole.get_legend_handles_labels()
     canvas.legend(handles, labels, loc="outside lower center", ncols=3)
@@ -109,7 +112,7 @@ def training_curves(curves: Mapping[str, Floats], best_epoch: int, title: str, p
         best_epoch: the epoch whose weights were kept, 1 = first; 0 where none was.
         title: what was trained; path: PNG to write.
     """
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, NullLocator
 
     names = [name for name in ("loss", "accuracy") if name in curves]
     canvas, axes = panels(1, len(names), 5.6 * len(names), 4.2)
@@ -124,6 +127,7 @@ def training_curves(curves: Mapping[str, Floats], best_epoch: int, title: str, p
         place.set_xlabel("epoch")
         place.set_ylabel(name)
         place.xaxis.set_major_locator(MaxNLocator(integer=True))
+        place.xaxis.set_minor_locator(NullLocator())
         place.legend()
     canvas.suptitle(printable(title), x=0.01, ha="left", fontsize=11)
     save(canvas, path)
@@ -142,7 +146,7 @@ def roc_figure(
     """
     canvas, (linear, logarithmic) = panels(1, 2, 10.0, 4.6)
     for axes in (linear, logarithmic):
-        axes.plot(fpr, tpr, color=COLOURS["usable"], label=printable(label))
+        axes.plot(fpr, tpr, color=COLOURS["usable"], label="network")
         if working_point is not None:
             axes.plot(*working_point, "o", color=COLOURS["best"], label="threshold chosen on validation", clip_on=False)
         axes.set_xlabel("background accepted (false positive rate)")
@@ -150,7 +154,8 @@ def roc_figure(
         axes.set_ylim(0, 1.02)
     linear.plot([0, 1], [0, 1], color=COLOURS["guide"], linestyle=":", label="no separation")
     linear.set_xlim(-0.01, 1.01)
-    linear.legend(loc="lower right")
+    canvas.legend(*linear.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    canvas.suptitle(printable(label), x=0.01, ha="left", fontsize=11)
     positive = fpr[fpr > 0]
     logarithmic.set_xscale("log")
     logarithmic.set_xlim(max(float(positive.min()), 1e-5) if len(positive) else 1e-3, 1)
@@ -212,29 +217,35 @@ def score_distribution(
     canvas, (axes,) = panels(1, 1, 7.0, 4.8)
     edges = _edges(np.concatenate([train[0], monitor[0]]))
     centres = 0.5 * (edges[1:] + edges[:-1])
-    for name, label in (("background", 0), ("signal", 1)):
-        seen = density(train[0][train[1] == label], edges)
+    classes = (("background", 0, "s"), ("signal", 1, "o"))
+    lowest = np.inf
+    for name, label, _ in classes:
+        seen = density(train[0][train[1] == label], edges).density
+        axes.stairs(seen, edges, fill=True, alpha=0.3, color=COLOURS[name], label=f"{name}, train")
+        lowest = min(lowest, float(np.min(seen[seen > 0], initial=np.inf)))
+    for name, label, marker in classes:
         unseen = density(monitor[0][monitor[1] == label], edges)
-        axes.stairs(seen.density, edges, fill=True, alpha=0.3, color=COLOURS[name], label=f"{name}, train")
         filled = unseen.density > 0
-        axes.errorbar(
-            centres[filled],
-            unseen.density[filled],
-            yerr=np.minimum(unseen.error, 0.999 * unseen.density)[filled],
-            linestyle="none",
-            marker="o" if label else "s",
-            markersize=3.5,
-            elinewidth=1.0,
-            color=COLOURS[name],
-            label=f"{name}, monitor",
-        )
+        look: dict[str, Any] = {
+            "marker": marker,
+            "markersize": 3.5,
+            "linestyle": "none",
+            "elinewidth": 1.0,
+            "color": COLOURS[name],
+        }
+        values, errors = unseen.density[filled], unseen.error[filled]
+        axes.errorbar(centres[filled], values, yerr=errors, label=f"{name}, monitor", **look)
+        lowest = min(lowest, float(np.min(values, initial=np.inf)))
     axes.axvline(threshold, color=COLOURS["guide"], linestyle=":", label=f"threshold {threshold:.3f}")
-    axes.set_yscale("log")
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(bottom=0.3 * lowest if np.isfinite(lowest) else None)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel("score (output of the network)")
-    axes.set_ylabel("examples per unit of score, area 1")
+    axes.set_ylabel("density of examples, area 1 each")
     axes.set_title(printable(title))
-    canvas.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: ("threshold" in labels[i], "monitor" in labels[i]))
+    canvas.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower center", ncols=3)
     save(canvas, path)
 
 
@@ -265,7 +276,7 @@ def draw_board(run: Path, folder: Path, metrics: Sequence[str] | None = None) ->
     if "loss" in curves:
         training_curves(curves, best.best_epoch, name, folder / "training-curves.png")
     evaluated = {key.removeprefix("curve."): values for key, values in curves.items() if key.startswith("curve.")}
-    label = f"{name}, {table.measured_on}\n{table.objective.metric} {shown(table.figure(best))}"
+    label = f"{name}, {table.measured_on}: {table.objective.metric} {shown(table.figure(best))}"
     _roc_figures(evaluated, label, folder)
     if "confusion" in evaluated:
         counts = Confusion(*(float(count) for count in evaluated["confusion"]))
@@ -312,7 +323,7 @@ def draw_model(model: Path) -> Path:
     metric = card["objective"]["metric"]
     value, error = (np.nan if part is None else part for part in card["test"]["metrics"][metric])
     curves = {key.removeprefix("curve."): values for key, values in test.items() if key.startswith("curve.")}
-    _roc_figures(curves, f"{name}, test\n{metric} {shown(Metric(value, error))}", folder, point)
+    _roc_figures(curves, f"{name}, test: {metric} {shown(Metric(value, error))}", folder, point)
     return folder
 
 

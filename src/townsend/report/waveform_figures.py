@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.files import atomic_path
-from townsend.report.style import figure
+from townsend.report.style import figure, styled
 
 __all__ = ["draw_trace"]
 
 
+@styled
 def draw_trace(
     clock_ns: NDArray[np.float64],
     millivolts: NDArray[np.float32],

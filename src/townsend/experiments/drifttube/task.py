@@ -89,31 +89,30 @@ class PeakTask:
     def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:
         """Judge scores of `validation` or `test`; the threshold has the highest F1 against resolvable arrivals."""
         chosen, facts = arrays.splits[split], arrays.facts
-        truth = {name: _truth_list(chosen, name) for name in ("resolvable", "quoted", "all")}
+        tolerance_ns = facts["tolerance_ns"]
+        resolvable = _truth_list(chosen, "resolvable")
 
         def found(at: float) -> FoundPeaks:
             return _found(chosen, scores, at, facts)
 
         def f1_at(at: float) -> float:
-            sums = count_matches(found(at), truth["resolvable"], facts["tolerance_ns"]).sum(axis=0)
-            return float(PEAK_FIGURES["f1"](sums))
+            return float(PEAK_FIGURES["f1"](count_matches(found(at), resolvable, tolerance_ns).sum(axis=0)))
 
         if threshold is None:
             threshold = best_threshold(scores, chosen.y, f1_at)
+        peaks = found(threshold)
         in_drift = chosen.extra["in_drift"]
         metrics = {
             "auc_all": clustered_auc(scores, chosen.y, chosen.group),
             "auc_drift": clustered_auc(scores[in_drift], chosen.y[in_drift], chosen.group[in_drift]),
+            **_peak_figures("resolvable", count_matches(peaks, resolvable, tolerance_ns)),
             **_window_figures(chosen, scores, threshold),
         }
-        peaks = found(threshold)
-        for name, arrivals in truth.items():
-            counts = count_matches(peaks, arrivals, facts["tolerance_ns"])
-            figures = bootstrap_figures(counts, PEAK_FIGURES)
-            metrics |= {f"{name}.{figure}": value for figure, value in figures.items()}
-            if arrivals is not truth["resolvable"]:
-                limits = ceiling(truth["resolvable"], arrivals, facts["tolerance_ns"])
-                metrics |= {f"{name}.{figure}.ceiling": Metric(value, 0.0) for figure, value in limits.items()}
+        for name, key in (("all", "all"), (f"resolvable_{facts['quoted_double_pulse_ns']:g}ns", "quoted")):
+            truth = _truth_list(chosen, key)
+            limits = ceiling(resolvable, truth, tolerance_ns)
+            metrics |= _peak_figures(name, count_matches(peaks, truth, tolerance_ns))
+            metrics |= {f"{name}.{figure}.ceiling": Metric(value, 0.0) for figure, value in limits.items()}
         curve = roc(scores, chosen.y)
         return Evaluation(
             metrics=metrics,
@@ -124,6 +123,11 @@ class PeakTask:
 
 
 task = PeakTask()
+
+
+def _peak_figures(name: str, counts: NDArray[np.float64]) -> dict[str, Metric]:
+    """Return figures of found peaks, with errors by resampling waveforms."""
+    return {f"{name}.{figure}": value for figure, value in bootstrap_figures(counts, PEAK_FIGURES).items()}
 
 
 def _window_figures(split: Split, scores: NDArray[np.float32], threshold: float) -> dict[str, Metric]:
