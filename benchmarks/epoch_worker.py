@@ -69,11 +69,11 @@ def townsend_epochs(topology: str, windows: int, batch_size: int) -> None:
 
 def fit_epochs(topology: str, windows: int, batch_size: int) -> None:
     if os.environ["KERAS_BACKEND"] == "tensorflow":
-        import tensorflow
+        import tensorflow as tf
 
         if os.environ.get("OMP_NUM_THREADS") == "1":
-            tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-            tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
     import keras
 
     x, y = data(windows)
@@ -101,7 +101,9 @@ def fit_epochs(topology: str, windows: int, batch_size: int) -> None:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             np.asarray(self.model.trainable_variables[0])  # nothing is still on its way
-            answer(wall_s=time.perf_counter() - self.wall, cpu_s=time.process_time() - self.cpu, loss=float(logs["loss"]))
+            answer(
+                wall_s=time.perf_counter() - self.wall, cpu_s=time.process_time() - self.cpu, loss=float(logs["loss"])
+            )
 
     network.fit(x, y, batch_size=batch_size, epochs=1_000_000, verbose=0, callbacks=[Turns()])
 

@@ -10,6 +10,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,20 +22,40 @@ OURS = "townsend, 1 thread"
 JAX_FIT = "Keras `fit` on JAX, 1 thread"
 TENSORFLOW_1 = "Keras `fit` on TensorFlow, 1 thread"
 TENSORFLOW = "Keras `fit` on TensorFlow, its own threads"
-INSTALL = (
-    "Keras on TensorFlow was left out: TensorFlow is not installed here. Install it with `pip install 'townsend[tensorflow]'`, or "
-    "beside townsend with `python3 -m venv tfenv && tfenv/bin/pip install tensorflow-cpu keras numpy` and give "
-    "`--tensorflow-python tfenv/bin/python`."
-)
+INSTALL = """\
+Keras on TensorFlow was left out: TensorFlow is not installed here. Install it with `pip install 'townsend[tensorflow]'`,
+or beside townsend with `python3 -m venv tfenv && tfenv/bin/pip install tensorflow-cpu keras numpy`, and give
+`--tensorflow-python tfenv/bin/python`."""
+CONDITIONS = """\
+{windows:,} windows of 15 x 1, batch {batch}, Adam, dropout 0.1, accuracy counted, no monitoring set. Median (smallest to
+largest) of {repeats} turns; all contestants of a topology live side by side and take turns. "Of townsend" is the ratio of
+the same turns: above 1, townsend is faster. "Cores used" is CPU over wall time. Compiling is townsend's own clock
+(training and monitoring programs), and in Keras what the first epoch takes longer than the median of the later ones;
+neither is in the epoch. townsend compiles once for all fits of one network, batch size and optimizer in a process."""
 
 
 class Contestant:
     """A process that trains one epoch a turn; the others sleep meanwhile."""
 
-    def __init__(self, python: str, program: str, environment: Mapping[str, str], topology: str, windows: int, batch: int):
-        command = [python, str(Path(__file__).with_name("epoch_worker.py")), program, topology, str(windows), str(batch)]
+    def __init__(
+        self, python: str, program: str, environment: Mapping[str, str], topology: str, windows: int, batch: int
+    ):
+        command = [
+            python,
+            str(Path(__file__).with_name("epoch_worker.py")),
+            program,
+            topology,
+            str(windows),
+            str(batch),
+        ]
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody empties would fill up
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(environment)
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=dict(environment),
         )
         self.facts = self._hear()
         first = self._turn()
@@ -50,11 +71,12 @@ class Contestant:
     def compile_s(self, epochs: list[float]) -> float:
         """Said by townsend; what the first epoch took longer than the others in Keras."""
         told = self.facts["compile_s"]
-        return self.first_s - statistics.median(epochs) if told is None else float(told)
+        return max(self.first_s - statistics.median(epochs), 0.0) if told is None else float(told)
 
     def close(self) -> None:
         self._stdin.close()
         self._process.wait(60)
+        self._errors.close()
 
     @property
     def _stdin(self) -> IO[str]:
@@ -67,10 +89,11 @@ class Contestant:
         return self._hear()
 
     def _hear(self) -> dict[str, Any]:
-        assert self._process.stdout is not None and self._process.stderr is not None
+        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            sys.exit(f"{self._process.args} ended:\n{self._process.stderr.read()}")
+            self._errors.seek(0)
+            sys.exit(f"{self._process.args} ended:\n{self._errors.read()}")
         told: dict[str, Any] = json.loads(line)
         return told
 
@@ -80,7 +103,9 @@ def contestants(tensorflow_python: str | None) -> dict[str, tuple[str, str, dict
     from townsend.engines.local import worker_environment
 
     single = worker_environment()
-    plain = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS") and name != "XLA_FLAGS"}
+    plain = {
+        name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS") and name != "XLA_FLAGS"
+    }
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
     jax = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     found = {
@@ -97,7 +122,8 @@ def measure(topology: str, options: Any, tensorflow_python: str | None) -> tuple
     """Return the rows of the table, sentences and versions for one topology."""
     progress(f"topology {topology}")
     running = {
-        name: Contestant(*how, topology, options.windows, options.batch) for name, how in contestants(tensorflow_python).items()
+        name: Contestant(*how, topology, options.windows, options.batch)
+        for name, how in contestants(tensorflow_python).items()
     }
     try:
         parameters = {int(one.facts["parameters"]) for one in running.values()}
@@ -107,7 +133,7 @@ def measure(topology: str, options: Any, tensorflow_python: str | None) -> tuple
     finally:
         for one in running.values():
             one.close()
-    size = f"{topology.replace(' 1', '').replace(' ', '/')} ({parameters.pop():,})"
+    size = f"{'/'.join(topology.split()[:2])} ({parameters.pop():,})"
     rows = []
     for name, one in running.items():
         ratio = "" if name == OURS else spread(ratios(walls[name], walls[OURS]), 2)
@@ -122,19 +148,28 @@ def verdict(size: str, name: str, running: Mapping[str, Contestant], walls: Mapp
     ours, theirs = statistics.median(walls[OURS]), statistics.median(walls[name])
     our_compile, their_compile = running[OURS].compile_s(walls[OURS]), running[name].compile_s(walls[name])
     if ours >= theirs:
-        return f"- **{size}: {name} is faster**, {spread(ratios(walls[OURS], walls[name]), 2)} times."
+        found = ratios(walls[OURS], walls[name])
+        said = "is faster" if min(found) > 1 else "is not slower, within the spread"
+        return f"- **{size}: {name} {said}**: an epoch of townsend takes {spread(found, 2)} times as long."
     if our_compile <= their_compile:
         return ""
     even = (our_compile - their_compile) / (theirs - ours)
-    return f"- {size}: {name} is ahead in trainings of fewer than {significant(even, 2)} epochs, because it compiles faster."
+    short = f"fewer than {significant(even, 2)} epochs"
+    return f"- {size}: {name} is ahead in trainings of {short}, because it compiles faster."
 
 
 def main() -> None:
     options = parser("Seconds of one LSTM epoch.", repeats=7)
-    options.add_argument("--windows", type=int, default=30_000, help="training windows of 15 samples (default %(default)s)")
+    options.add_argument(
+        "--windows", type=int, default=30_000, help="training windows of 15 samples (default %(default)s)"
+    )
     options.add_argument("--batch", type=int, default=150, help="windows a step (default %(default)s)")
-    options.add_argument("--topologies", nargs="+", default=["8 16 1", "32 64 1", "96 128 1"], help="LSTM, hidden layer, output")
-    options.add_argument("--tensorflow-python", help="interpreter with Keras and TensorFlow; default: this one, if it has it")
+    options.add_argument(
+        "--topologies", nargs="+", default=["8 16 1", "32 64 1", "96 128 1"], help="LSTM, hidden layer, output"
+    )
+    options.add_argument(
+        "--tensorflow-python", help="interpreter with Keras and TensorFlow; default: this one, if it has it"
+    )
     given = options.parse_args()
     description = machine(("townsend", "jaxlib", "numpy"))
     python = given.tensorflow_python or (sys.executable if find_spec("tensorflow") else None)
@@ -146,13 +181,11 @@ def main() -> None:
         *description,
         f"In the contestants' processes: {', '.join(sorted(versions))}.",
         "",
-        *table(["LSTM/hidden (parameters)", "program", "epoch [s]", "of townsend", "cores used", "compiling [s]"], rows),
+        *table(
+            ["LSTM/hidden (parameters)", "program", "epoch [s]", "of townsend", "cores used", "compiling [s]"], rows
+        ),
         "",
-        f"{given.windows:,} windows of 15 x 1, batch {given.batch}, Adam, dropout 0.1, accuracy counted, no monitoring set. "
-        f"Median (smallest to largest) of {given.repeats} turns; all contestants of a topology live side by side and take turns. "
-        "\"Of townsend\" is the ratio of the same turns: above 1, townsend is faster. \"Cores used\" is CPU over wall time. "
-        "Compiling is townsend's own clock (training and monitoring programs), and in Keras what the first epoch takes longer than "
-        "the median of the later ones; neither is in the epoch. townsend compiles once for all fits of one network, batch size and optimizer in a process.",
+        CONDITIONS.format(windows=given.windows, batch=given.batch, repeats=given.repeats),
         "",
         "Where townsend loses:",
         "",

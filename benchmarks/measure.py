@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import platform
 import re
@@ -20,19 +20,28 @@ BUSY_LOAD = 0.5  # processes that want a core while nothing of ours runs
 def parser(description: str, repeats: int) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
     found = argparse.ArgumentParser(description=description)
-    found.add_argument("--repeats", type=int, default=repeats, help="turns that each contestant takes (default %(default)s)")
-    found.add_argument("--results", type=Path, default=HERE / "results", help="folder for the table (default %(default)s)")
+    found.add_argument(
+        "--repeats", type=int, default=repeats, help="turns that each contestant takes (default %(default)s)"
+    )
+    found.add_argument(
+        "--results", type=Path, default=HERE / "results", help="folder for the table (default %(default)s)"
+    )
     return found
 
 
 def machine(packages: Sequence[str]) -> list[str]:
     """Sentences that say on what the figures were measured."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     load = os.getloadavg()[0]
-    busy = f"**the machine was busy (load {load:.1f} at the start): no figures to keep**" if load > BUSY_LOAD else f"load {load:.1f} at the start"
+    busy = (
+        f"**the machine was busy (load {load:.1f} at the start): no figures to keep**"
+        if load > BUSY_LOAD
+        else f"load {load:.1f} at the start"
+    )
     versions = ", ".join(f"{name} {_version(name)}" for name in packages)
+    system = f"{platform.system()} {platform.release()}"
     return [
-        f"{now:%d %B %Y}, {processor()}, {usable_cores()} usable cores, {platform.system()} {platform.release()}; {busy}.",
+        f"{now:%d %B %Y}, {processor()}, {usable_cores()} usable cores, {system}; {busy}.",
         f"Python {platform.python_version()}{', ' if versions else ''}{versions}.",
     ]
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from measure import in_turns, machine, parser, progress, publish, ratios, spread, table
 
-ARRAY, ARRAY_UNIFORM = "array, 1 process, central beam", "array, 1 process, uniform beam"
+ARRAY, ARRAY_UNIFORM = "array, 1 process", "array, 1 process, uniform beam"
 DISK_1, DISK_2 = "disk, 1 job", "disk, 2 jobs"
-SMALL_1, SMALL_2 = "disk, 1 job, small sample", "disk, 2 jobs, small sample"
+MANY_1, MANY_2 = "disk, 1 job, large sample", "disk, 2 jobs, large sample"
 # Garfield++ on another machine: CPU seconds a track, see the text below the table.
 GARFIELD_TRACKS_PER_S = (2.3, 2.8)
 STEPS = {
@@ -34,6 +34,27 @@ STEPS = {
 }
 
 
+TEXT = """\
+Median (smallest to largest) of {repeats} turns, each in a fresh process of one thread that had its tables and compiled
+functions ready; jobs are further processes, whose start counts. Central beam where nothing is said. Peak memory is that
+of the largest process, libraries included. A track is a whole waveform with its truth; on disk it takes {kB:.2f} kB.
+
+- **Where more is not better**: 2 jobs make {gain} times as many tracks/s as 1 job on {waveforms:,} tracks and
+  {gain_many} times on {many:,}. Below 1, one job is faster: to start a process takes as long as thousands of tracks.
+  A sample of one shard (2,000 tracks) is always made by one process.
+- **Beside Garfield++**, an external figure from another machine (one core of a loaded Xeon, 2.6 GHz): {low} to {high}
+  tracks/s with Heed, drift with diffusion, avalanche, ion tail and induced current in 1,024 bins of 1 ns (0.35-0.44 CPU s
+  a track), for muons of 10 GeV/c at 45 degrees with uniform impact parameter, 20.4 electrons a track, without electronics
+  and noise. The row nearest to it, uniform beam, is {over} times its faster end. The two do not do the same: townsend draws
+  from Garfield++'s tables, gives every avalanche one shape and follows no electron on its way.
+- Without signals Garfield++ made 700 tracks/s (ionisation and drift of every electron) and 28,000 tracks/s (Heed's
+  ionisation in the tube alone) on that machine. townsend has no such mode; its clusters alone take the time of
+  {clusters} tracks/s.
+
+Where the time goes, to disk with 1 job, {waveforms:,} tracks:
+"""
+
+
 def settings_for(beam: str) -> Any:
     from townsend.experiments.drifttube.settings import DriftTubeSettings, TrackSettings
 
@@ -45,7 +66,9 @@ def child(kind: str, waveforms: int, jobs: int, beam: str) -> None:
     from townsend.experiments.drifttube import simulate
 
     settings = settings_for(beam)
-    simulate.simulate_waveforms(settings, 0, 1)  # tables, response and compiled functions are there before the clock starts
+    simulate.simulate_waveforms(
+        settings, 0, 1
+    )  # tables, response and compiled functions are there before the clock starts
     if kind == "parts":
         answer = parts(settings, waveforms)
     else:
@@ -56,7 +79,9 @@ def child(kind: str, waveforms: int, jobs: int, beam: str) -> None:
             else:
                 simulate.simulate_drifttube(waveforms, Path(folder) / "mc", settings, jobs=jobs)
             answer = {"wall_s": time.perf_counter() - began, "bytes": written(Path(folder))}
-    own, workers = (resource.getrusage(who).ru_maxrss * 1024 / 1e6 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, workers = (
+        resource.getrusage(who).ru_maxrss * 1024 / 1e6 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     print(json.dumps({**answer, "peak_mb": own, "peak_worker_mb": workers}))
 
 
@@ -91,7 +116,10 @@ def parts(settings: Any, waveforms: int) -> dict[str, Any]:
         total = time.perf_counter() - began
     by_step = {step: sum(spent[name] for name in names) for step, names in STEPS.items()}
     # What `simulate_drifttube` does before its shards: a block to try the settings. Its parts are in the sums as well.
-    return {"wall_s": total, "parts": {**by_step, "the rest: sorting, truth lists, joining blocks": total - sum(by_step.values())}}
+    return {
+        "wall_s": total,
+        "parts": {**by_step, "the rest: sorting, truth lists, joining blocks": total - sum(by_step.values())},
+    }
 
 
 class Bench:
@@ -120,8 +148,10 @@ class Bench:
 
 def main() -> None:
     options = parser("Speed of the drift-tube simulation.", repeats=5)
-    options.add_argument("--waveforms", type=int, default=20_000, help="tracks of a large run (default %(default)s)")
-    options.add_argument("--small", type=int, default=4_000, help="tracks of a small run (default %(default)s)")
+    options.add_argument(
+        "--waveforms", type=int, default=20_000, help="tracks, as `townsend simulate` makes them (default %(default)s)"
+    )
+    options.add_argument("--many", type=int, default=100_000, help="tracks of a large sample (default %(default)s)")
     given = options.parse_args()
     description = machine(("townsend", "numpy", "scipy", "numba", "awkward", "uproot"))
     bench = Bench()
@@ -134,48 +164,44 @@ def main() -> None:
         ARRAY_UNIFORM: entry(ARRAY_UNIFORM, "array", given.waveforms, 1, "uniform"),
         DISK_1: entry(DISK_1, "disk", given.waveforms),
         DISK_2: entry(DISK_2, "disk", given.waveforms, 2),
-        SMALL_1: entry(SMALL_1, "disk", given.small),
-        SMALL_2: entry(SMALL_2, "disk", given.small, 2),
+        MANY_1: entry(MANY_1, "disk", given.many),
+        MANY_2: entry(MANY_2, "disk", given.many, 2),
     }
-    numbers = {name: given.small if "small" in name else given.waveforms for name in contestants}
+    numbers = {name: given.many if "large" in name else given.waveforms for name in contestants}
     bench.ask("array", 250)  # numba's functions are compiled into its cache
     found = in_turns(contestants, given.repeats)
-    rows = [
-        [name, f"{numbers[name]:,}", spread(values), spread(bench.memory[name])] for name, values in found.items()
-    ]
+    rows = [[name, f"{numbers[name]:,}", spread(values), spread(bench.memory[name])] for name, values in found.items()]
     progress("where the time goes")
     shares = [bench.ask("parts", given.waveforms)["parts"] for _ in range(given.repeats)]
     totals = [sum(share.values()) for share in shares]
     parts_rows = [
-        [step, spread([1e6 * share[step] / given.waveforms for share in shares]), spread([100 * share[step] / total for share, total in zip(shares, totals, strict=True)], 2)]
+        [
+            step,
+            spread([1e6 * share[step] / given.waveforms for share in shares]),
+            spread([100 * share[step] / total for share, total in zip(shares, totals, strict=True)], 2),
+        ]
         for step in shares[0]
     ]
     low, high = GARFIELD_TRACKS_PER_S
-    uniform = found[ARRAY_UNIFORM]
+    uniform = [value / high for value in found[ARRAY_UNIFORM]]
+    clusters_alone = [given.waveforms / share["clusters along the track"] for share in shares]
     lines = [
         *description,
         "",
         *table(["to", "tracks", "tracks/s", "peak memory [MB]"], rows),
         "",
-        f"Median (smallest to largest) of {given.repeats} turns, each in a fresh single-threaded process that had its tables "
-        "and compiled functions ready. Peak memory is that of the largest process, libraries included. A track is a whole "
-        f"waveform with its truth; on disk it takes {bench.bytes_per_track / 1e3:.2f} kB.",
-        "",
-        f"- 2 jobs instead of 1 give {spread(ratios(found[DISK_2], found[DISK_1]), 2)} times as many tracks/s on "
-        f"{given.waveforms:,} tracks and {spread(ratios(found[SMALL_2], found[SMALL_1]), 2)} times on {given.small:,}: "
-        "starting a process costs what many tracks cost. Below 1, one job is faster. A sample of one shard "
-        "(2,000 tracks) is always made by one process.",
-        f"- Garfield++ with Heed, drift, avalanche, ion tail and induced current in 1,024 bins of 1 ns made {low} to {high} "
-        "tracks/s a core (0.35-0.44 CPU s a track, 18-21 ms an electron). **This is an external figure from another machine** (Xeon 2.6 GHz, "
-        "loaded): muons of 10 GeV/c at 45 degrees, impact parameter uniform, 20.4 electrons a track, no electronics and no noise. "
-        f"The row nearest to it, uniform beam to array, is {spread([value / high for value in uniform], 2)} times its faster end. The two do not do the same: "
-        "townsend draws from Garfield++'s tables, gives every avalanche one shape and follows no electron on its way.",
-        "- Where no signal is wanted Garfield++ is less slow: 700 tracks/s with ionisation and drift of every electron, "
-        "28,000 tracks/s with Heed's ionisation alone (same machine). townsend always makes the waveform; for clusters "
-        "alone Heed itself is the better and, compared with the rows above, possibly the faster choice.",
-        "",
-        f"Where the time goes, to disk with 1 job, {given.waveforms:,} tracks, central beam:",
-        "",
+        TEXT.format(
+            repeats=given.repeats,
+            kB=bench.bytes_per_track / 1e3,
+            gain=spread(ratios(found[DISK_2], found[DISK_1]), 2),
+            gain_many=spread(ratios(found[MANY_2], found[MANY_1]), 2),
+            waveforms=given.waveforms,
+            many=given.many,
+            low=low,
+            high=high,
+            over=spread(uniform, 2),
+            clusters=spread(clusters_alone, 2),
+        ),
         *table(["step", "us a track", "% of all"], parts_rows),
         "",
         "By clocks around the functions that a shard calls.",

@@ -51,8 +51,9 @@ def main() -> None:
         "",
         *table(["command", "wall [ms]", "of doing nothing"], rows),
         "",
-        f"Median (smallest to largest) of {options.repeats} turns, files cached. The last row is what a command pays that "
-        "trains: it loads the numerical libraries, which `--help` and `import townsend` leave alone.",
+        f"Median (smallest to largest) of {options.repeats} turns, files cached.",
+        "The last row is what a command pays that trains: it loads the numerical libraries, which `--help` and",
+        "`import townsend` leave alone.",
     ]
     publish("startup", lines, options.results)
 

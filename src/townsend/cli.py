@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,26 +9,55 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from townsend.errors import InputError, TownsendError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130
+_IN_ORDER_OF_USE = ("simulate", "sweep", "board", "choose", "find-peaks")
+
+
+class _InOrderOfUse(TyperGroup):
+    """Lists the commands as one uses them, one after the other."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands."""
+        return sorted(super().list_commands(ctx), key=_IN_ORDER_OF_USE.index)
+
+
 app = typer.Typer(
     name="townsend",
+    cls=_InOrderOfUse,
     help="Simulate a detector, sweep neural networks, choose the best one honestly, apply it to data.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-simulate_app = typer.Typer(
-    no_args_is_help=True, help="Simulate a detector into a folder of ROOT files with full truth."
-)
+simulate_app = typer.Typer(no_args_is_help=True, help="Simulate a detector. Writes ROOT files with full truth.")
 app.add_typer(simulate_app, name="simulate")
 
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: the cores of this machine.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import townsend
+
+        typer.echo(f"townsend {townsend.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 @simulate_app.command("drifttube")
@@ -43,13 +71,14 @@ def simulate_drifttube(
     """Simulate waveforms of a helium drift tube."""
     from townsend.api import simulate_drifttube as simulate
     from townsend.config import load_yaml, parse
+    from townsend.engines.local import usable_cores
     from townsend.experiments.drifttube.settings import DriftTubeSettings
 
     settings = parse(DriftTubeSettings, load_yaml(config) if config else {})
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})
     with _bar("simulating", number) as advance:
-        simulate(number, output, settings, jobs=jobs or _cores(), progress=advance)
+        simulate(number, output, settings, jobs=jobs or usable_cores(), progress=advance)
     typer.echo(f"{number} waveforms of seed {settings.seed} in {output}; settings in {output / 'simulation.yaml'}")
 
 
@@ -66,11 +95,16 @@ def sweep(
     windows: Annotated[int | None, typer.Option(min=1, help="Training windows; 30000 is the full grid.")] = None,
     jobs: Jobs = None,
 ) -> None:
-    """Train many configurations; the same command goes on where a kill left it."""
+    """Train many configurations. The same command goes on where a kill left it."""
     from townsend.api import sweep as run_sweep
+    from townsend.config import load_yaml
     from townsend.experiments.shipped import find_config
     from townsend.sweep.settings import load_sweep
 
+    path = find_config(config)
+    if sample is None and "sample" not in load_yaml(path).data:
+        msg = f"a sweep needs a sample ({config} names none); say --sample FOLDER, `townsend simulate` makes one"
+        raise InputError(msg)
     overrides: dict[str, Any] = {
         "sample": str(sample) if sample else None,
         "seed": seed,
@@ -79,9 +113,9 @@ def sweep(
     }
     if windows is not None:
         overrides["task_settings"] = {"windows": windows}
-    settings = load_sweep(find_config(config), {key: value for key, value in overrides.items() if value is not None})
+    settings = load_sweep(path, {key: value for key, value in overrides.items() if value is not None})
     with _total_bar("training") as advance:
-        run_sweep(settings, output, jobs=jobs or _cores(), progress=advance)
+        run_sweep(settings, output, jobs=jobs, progress=advance)
     typer.echo(f"records in {output}; now: townsend board {output}")
 
 
@@ -96,7 +130,7 @@ def board(
     top: Annotated[int, typer.Option(min=1, help="Rows to print.")] = 15,
     csv: Annotated[Path | None, typer.Option(help="Where to write all columns; default: RUN/board.csv.")] = None,
 ) -> None:
-    """Rank the configurations of a sweep: verdicts, table, CSV, figures."""
+    """Rank the configurations of a sweep. Prints verdicts and a table, writes CSV and figures."""
     from townsend.api import board as read_board
     from townsend.report.figures import draw_board
     from townsend.sweep.board import render, write_csv
@@ -120,7 +154,7 @@ def board(
 
 @app.command()
 def choose(run: Annotated[Path, typer.Argument(help="Folder of a sweep.")], output: Output) -> None:
-    """Take the best network of a sweep: .keras file, card, figures; reads the test set once."""
+    """Take the best network of a sweep. Writes .keras file, card and figures; reads the test set once."""
     from townsend.api import choose as choose_model
     from townsend.report.figures import draw_model
     from townsend.sweep.choose import render_card
@@ -134,11 +168,11 @@ def choose(run: Annotated[Path, typer.Argument(help="Folder of a sweep.")], outp
 @app.command("find-peaks")
 def find_peaks(
     model: Annotated[Path, typer.Argument(help="Folder made by `townsend choose`.")],
-    data: Annotated[Path, typer.Argument(help="NPZ traces, a ROOT file or a folder of shards.")],
+    data: Annotated[Path, typer.Argument(help="NPZ traces, a ROOT file, or a folder that `townsend simulate` made.")],
     output: Output,
     config: Annotated[Path | None, typer.Option(help="YAML with polarity, scale, threshold.")] = None,
 ) -> None:
-    """Find the peaks of waveforms: times and scores to ROOT, a picture of each trace."""
+    """Apply a chosen network to waveforms. Writes times and scores to ROOT and a picture of each trace."""
     from townsend.api import find_peaks as find
     from townsend.config import load_yaml, parse
     from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
@@ -146,14 +180,10 @@ def find_peaks(
     settings = parse(FindPeaksSettings, load_yaml(config) if config else {})
     with _total_bar("drawing") as advance:
         peaks = find(model, data, output, settings, progress=advance)
-    hits = int(peaks.hit.sum())
-    typer.echo(f"{hits} waveforms with a hit: {peaks.rate_per_us(hit=True):.2f} peaks per us")
-    typer.echo(f"{len(peaks.hit) - hits} waveforms without: {peaks.rate_per_us(hit=False):.2f} peaks per us")
+    for hit, number in ((True, int(peaks.hit.sum())), (False, int((~peaks.hit).sum()))):
+        rate = f": {peaks.rate_per_us(hit=hit):.2f} peaks per us" if number else ""
+        typer.echo(f"{number} waveforms {'with' if hit else 'without'} a hit{rate}")
     typer.echo(f"peaks: {output / 'peaks.root'}; pictures: {output / 'figures'}")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _print(renderable: Any) -> None:
@@ -195,22 +225,26 @@ def _progress() -> Any:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True))
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def main() -> None:
     """Run the command line; what the user can mend ends in one sentence and status 2."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer's answer to Ctrl-C, which says nothing
+            _fail("stopped; what is finished is kept, the same command goes on", _INTERRUPTED)
+        raise
     except TownsendError as error:
         _fail(str(error))
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         _fail(f"{error.strerror or error}{place}; check the path, its permissions and the free space")
-    except KeyboardInterrupt:
-        _fail("stopped; what is finished is kept, the same command goes on", status=130)
 
 
 def _fail(sentence: str, status: int = 2) -> None:

@@ -124,8 +124,8 @@ def test_roc_is_drawn_on_both_axes_with_the_working_point(drawn: list[Figure], t
 
 
 def test_a_perfect_roc_can_be_drawn(drawn: list[Figure], tmp_path: Path) -> None:
-    roc_figure(np.array([0.0, 0.0, 0.0]), np.array([0.0, 1.0, 1.0]), "run", tmp_path / "x.png")
-    assert drawn[0].axes[1].get_xlim() == (1e-3, 1)
+    roc_figure(np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]), "run", tmp_path / "x.png")
+    assert drawn[0].axes[1].get_xlim() == (0.1, 1)
 
 
 def test_confusion_cells_are_shares_of_all_examples(drawn: list[Figure], tmp_path: Path) -> None:

@@ -156,9 +156,8 @@ def roc_figure(
     linear.set_xlim(-0.01, 1.01)
     canvas.legend(*linear.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     canvas.suptitle(printable(label), x=0.01, ha="left", fontsize=11)
-    positive = fpr[fpr > 0]
-    logarithmic.set_xscale("log")
-    logarithmic.set_xlim(max(float(positive.min()), 1e-5) if len(positive) else 1e-3, 1)
+    logarithmic.set_xscale("log", nonpositive="clip")
+    logarithmic.set_xlim(float(np.clip(np.min(fpr[fpr > 0], initial=1.0), 1e-5, 0.1)), 1)
     save(canvas, path)
 
 
@@ -329,7 +328,7 @@ def draw_model(model: Path) -> Path:
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         msg = f"{path} must be an archive as `townsend choose` wrote it ({error}); make the model again"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.files import atomic_path
-from townsend.report.style import figure, styled
+from townsend.report.style import COLOURS, figure, save, styled
+from townsend.sweep.board_verdicts import printable
 
 __all__ = ["draw_trace"]
 
@@ -17,27 +17,30 @@ __all__ = ["draw_trace"]
 def draw_trace(
     clock_ns: NDArray[np.float64],
     millivolts: NDArray[np.float32],
-    peaks_ns: NDArray[np.float64],
+    found_ns: NDArray[np.float64],
     title: str,
     path: Path,
+    true_ns: NDArray[np.float64] | None = None,
 ) -> None:
-    """Draw a waveform and a mark at each arrival found.
+    """Draw a waveform, a mark above each peak found and, where known, a line below each true one.
 
     Arguments:
         clock_ns: (samples,) time of each sample [ns].
         millivolts: (samples,) signals going up [mV].
-        peaks_ns: (peaks,) arrivals [ns].
+        found_ns, true_ns: (peaks,) times at which the pulses are highest [ns].
         title: what the waveform is; path: PNG to write.
     """
-    canvas, axes = figure(width=9.0, height=3.2)
-    axes.plot(clock_ns, millivolts, color="0.25", linewidth=0.8, label="waveform")
-    if len(peaks_ns):
-        at_mV = np.interp(peaks_ns, clock_ns, millivolts)
-        axes.plot(peaks_ns, at_mV, "v", color="tab:red", markersize=5, label="arrival found")
+    canvas, axes = figure(width=9.0, height=3.4)
+    low, high = float(millivolts.min()), float(millivolts.max())
+    height = max(high - low, 1e-3)
+    axes.plot(clock_ns, millivolts, color="0.25", linewidth=0.9, label="waveform")
+    marks_mV = np.interp(found_ns, clock_ns, millivolts) + 0.05 * height
+    axes.plot(found_ns, marks_mV, "v", color=COLOURS["best"], markersize=5, label="peak found")
+    if true_ns is not None:
+        axes.vlines(true_ns, low - 0.12 * height, low - 0.03 * height, COLOURS["usable"], label="true peak")
     axes.set_xlabel("time [ns]")
     axes.set_ylabel("voltage [mV]")
-    axes.set_title(title)
+    axes.set_title(printable(title))
     axes.set_xlim(clock_ns[0], clock_ns[-1])
     axes.legend(loc="upper right")
-    with atomic_path(path) as temporary:
-        canvas.savefig(temporary)
+    save(canvas, path)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from townsend.errors import InputError, did_you_mean
 from townsend.files import write_text
-from townsend.sweep.board_verdicts import printable, shown, shown_value
+from townsend.sweep.board_verdicts import grouped, printable, shown, shown_value
 from townsend.tasks.base import Metric
 from townsend.training.records import FitRecord
 
@@ -217,5 +217,5 @@ def _footnotes(board: Board, varying: Sequence[str], further: Sequence[str], row
     if fixed and board.rows:
         found.append(f"the same in all rows: {', '.join(fixed)}")
     if further:
-        found.append(f"further columns in the CSV: {', '.join(further)}")
+        found.append(f"further columns in the CSV: {grouped(further)}")
     return [printable(line) for line in found]

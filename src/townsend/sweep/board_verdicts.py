@@ -16,7 +16,7 @@ from townsend.training.records import SENTENCES, FitRecord, Outcome
 if TYPE_CHECKING:
     from townsend.sweep.board import Board
 
-__all__ = ["board_verdicts", "printable", "shown", "shown_value"]
+__all__ = ["board_verdicts", "grouped", "printable", "shown", "shown_value"]
 
 _MOST_VALUES = 8  # a hyperparameter with more values was drawn from a range: no best row of each
 _MOST_TRIALS = 8
@@ -52,6 +52,14 @@ def shown_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return printable(value if isinstance(value, str) else json.dumps(value))
+
+
+def grouped(columns: Iterable[str]) -> str:
+    """Return names of columns as a list in which those of one group, "natural.f1", are named once, "natural.*"."""
+    columns = list(columns)
+    families = Counter(column.partition(".")[0] for column in columns if "." in column)
+    named = (f"{f}.*" if families[f := column.partition(".")[0]] > 1 else column for column in columns)
+    return ", ".join(dict.fromkeys(named))
 
 
 def shown(metric: Metric) -> str:
@@ -127,7 +135,7 @@ def _selection_bias(board: Board, best: FitRecord) -> Verdict:
     columns = [name for name in board.metrics if len({row.metrics.get(name) for row in board.ranked}) > 1]
     sentence = (
         f"selection-biased: trial {best.trial} was taken as the best of {number} on {board.measured_on}, so its "
-        f"figures there flatter{limit} ({', '.join(columns) or board.objective.metric}); "
+        f"figures there flatter{limit} ({grouped(columns) or board.objective.metric}); "
         "`townsend choose` reads the test set once for figures without this bias"
     )
     return Verdict(False, sentence)

@@ -162,7 +162,8 @@ def find_peaks(
     peaks = PeakList(time_ns, score, _is_hit(millivolts, settings.hit_sigma), span_us)
     _write_root(output / "peaks.root", waveforms, peaks)
     write_json(output / "summary.json", _summary(model, data, settings, peaks))
-    _draw(output / "figures", waveforms, millivolts, peaks, settings.pictures, progress)
+    pictures = _Pictures(output / "figures", finder.facts["delay_ns"], settings.pictures)
+    pictures.draw(waveforms, millivolts, peaks, progress)
     return peaks
 
 
@@ -201,23 +202,29 @@ def _summary(model: Path, data: Path, settings: FindPeaksSettings, peaks: PeakLi
     }
 
 
-def _draw(
-    folder: Path,
-    waveforms: Waveforms,
-    millivolts: NDArray[np.float32],
-    peaks: PeakList,
-    pictures: int,
-    progress: Callable[[int, int], None],
-) -> None:
-    total = min(pictures, len(waveforms))
-    clock_ns = np.arange(millivolts.shape[1]) / waveforms.sampling_rate_ghz
-    for index in range(total):
-        event, channel = int(waveforms.event[index]), int(waveforms.channel[index])
-        draw_trace(
-            clock_ns,
-            millivolts[index],
-            ak.to_numpy(peaks.time_ns[index]),
-            f"event {event}, channel {channel}: {len(peaks.time_ns[index])} peaks",
-            folder / f"trace-{index:04d}-event{event}-channel{channel}.png",
-        )
-        progress(index + 1, total)
+@dataclass(frozen=True)
+class _Pictures:
+    """Where pictures go, how much later than its arrival a pulse is highest, and how many are drawn."""
+
+    folder: Path
+    delay_ns: float
+    most: int
+
+    def draw(
+        self,
+        waveforms: Waveforms,
+        millivolts: NDArray[np.float32],
+        peaks: PeakList,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        total = min(self.most, len(waveforms))
+        clock_ns = np.arange(millivolts.shape[1]) / waveforms.sampling_rate_ghz
+        for index in range(total):
+            event, channel = int(waveforms.event[index]), int(waveforms.channel[index])
+            arrivals_ns = ak.to_numpy(peaks.time_ns[index])
+            title = f"event {event}, channel {channel}: {len(arrivals_ns)} peaks"
+            name = f"trace-{index:04d}-event{event}-channel{channel}.png"
+            truth = waveforms.truth
+            true_ns = None if truth is None else ak.to_numpy(truth.electron_time_ns[index]) + self.delay_ns
+            draw_trace(clock_ns, millivolts[index], arrivals_ns + self.delay_ns, title, self.folder / name, true_ns)
+            progress(index + 1, total)

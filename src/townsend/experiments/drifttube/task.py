@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from townsend.config import parse, resolved
 from townsend.evaluate.bootstrap import bootstrap_figures, clustered_auc, confusion_by_group
-from townsend.evaluate.classification import FIGURES, balanced_counts, roc
+from townsend.evaluate.classification import FIGURES, balanced_counts, confusion, roc
 from townsend.experiments.drifttube.candidates import select_peaks
 from townsend.experiments.drifttube.figures_of_merit import (
     PEAK_FIGURES,
@@ -114,12 +114,12 @@ class PeakTask:
             metrics |= _peak_figures(name, count_matches(peaks, truth, tolerance_ns))
             metrics |= {f"{name}.{figure}.ceiling": Metric(value, 0.0) for figure, value in limits.items()}
         curve = roc(scores, chosen.y)
-        return Evaluation(
-            metrics=metrics,
-            threshold=threshold,
-            degenerate=_one_class(scores),
-            curves={"roc.fpr": curve.fpr.astype(np.float32), "roc.tpr": curve.tpr.astype(np.float32)},
-        )
+        curves: dict[str, NDArray[Any]] = {
+            "roc.fpr": curve.fpr.astype(np.float32),
+            "roc.tpr": curve.tpr.astype(np.float32),
+            "confusion": confusion(scores, chosen.y, threshold).counts,
+        }
+        return Evaluation(metrics, threshold, _one_class(scores), curves)
 
 
 task = PeakTask()
