@@ -23,15 +23,17 @@ JAX_FIT = "Keras `fit` on JAX, 1 thread"
 TENSORFLOW_1 = "Keras `fit` on TensorFlow, 1 thread"
 TENSORFLOW = "Keras `fit` on TensorFlow, its own threads"
 INSTALL = """\
-Keras on TensorFlow was left out: TensorFlow is not installed here. Install it with `pip install 'townsend[tensorflow]'`,
-or beside townsend with `python3 -m venv tfenv && tfenv/bin/pip install tensorflow-cpu keras numpy`, and give
+Keras on TensorFlow was left out: TensorFlow is not installed here. Install it with
+`pip install 'townsend[tensorflow]'`, or beside townsend with
+`python3 -m venv tfenv && tfenv/bin/pip install tensorflow-cpu keras numpy`, and give
 `--tensorflow-python tfenv/bin/python`."""
 CONDITIONS = """\
-{windows:,} windows of 15 x 1, batch {batch}, Adam, dropout 0.1, accuracy counted, no monitoring set. Median (smallest to
-largest) of {repeats} turns; all contestants of a topology live side by side and take turns. "Of townsend" is the ratio of
-the same turns: above 1, townsend is faster. "Cores used" is CPU over wall time. Compiling is townsend's own clock
-(training and monitoring programs), and in Keras what the first epoch takes longer than the median of the later ones;
-neither is in the epoch. townsend compiles once for all fits of one network, batch size and optimizer in a process."""
+{windows:,} windows of 15 x 1, batch {batch}, Adam, dropout 0.1, accuracy counted, no monitoring set. Median
+(smallest to largest) of {repeats} turns; all contestants of a topology live side by side and take turns. "Of
+townsend" is the ratio of the same turns: above 1, townsend is faster. "Cores used" is CPU over wall time. Compiling
+is townsend's own clock (training and monitoring programs), and in Keras what the first epoch takes longer than the
+median of the later ones; neither is in the epoch. townsend compiles once for all fits of one network, batch size and
+optimizer in a process."""
 
 
 class Contestant:

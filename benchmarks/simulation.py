@@ -43,10 +43,11 @@ of the largest process, libraries included. A track is a whole waveform with its
   {gain_many} times on {many:,}. Below 1, one job is faster: to start a process takes as long as thousands of tracks.
   A sample of one shard (2,000 tracks) is always made by one process.
 - **Beside Garfield++**, an external figure from another machine (one core of a loaded Xeon, 2.6 GHz): {low} to {high}
-  tracks/s with Heed, drift with diffusion, avalanche, ion tail and induced current in 1,024 bins of 1 ns (0.35-0.44 CPU s
-  a track), for muons of 10 GeV/c at 45 degrees with uniform impact parameter, 20.4 electrons a track, without electronics
-  and noise. The row nearest to it, uniform beam, is {over} times its faster end. The two do not do the same: townsend draws
-  from Garfield++'s tables, gives every avalanche one shape and follows no electron on its way.
+  tracks/s with Heed, drift with diffusion, avalanche, ion tail and induced current in 1,024 bins of 1 ns
+  (0.35-0.44 CPU s a track), for muons of 10 GeV/c at 45 degrees with uniform impact parameter, 20.4 electrons a
+  track, without electronics and noise. The row nearest to it, uniform beam, is {over} times its faster end.
+  The two do not do the same: townsend draws from Garfield++'s tables, gives every avalanche one shape and follows
+  no electron on its way.
 - Without signals Garfield++ made 700 tracks/s (ionisation and drift of every electron) and 28,000 tracks/s (Heed's
   ionisation in the tube alone) on that machine. townsend has no such mode; its clusters alone take the time of
   {clusters} tracks/s.

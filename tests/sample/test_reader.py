@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from townsend.errors import InputError
-from townsend.sample.reader import read_sample, read_waveforms, sample_files
+from townsend.sample.reader import read_sample, read_waveforms, sample_files, sample_fingerprint
 from townsend.sample.root_io import write_root
 
 
@@ -85,3 +85,24 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path):
         (tmp_path / name).write_text("text")
         with pytest.raises(InputError, match=sentence):
             read_waveforms(tmp_path / name)
+
+
+def test_the_fingerprint_is_of_contents_not_of_files(tmp_path, shards, make_waveforms):
+    before = (tmp_path / "waveforms-0000.root").read_bytes(), sample_fingerprint(tmp_path)
+    write_root(shards[:3], tmp_path / "waveforms-0000.root")
+    assert (tmp_path / "waveforms-0000.root").read_bytes() != before[0]  # ROOT writes a date and an identifier
+    assert sample_fingerprint(tmp_path) == before[1]
+
+
+@pytest.mark.parametrize("column", ["samples", "event", "volts_per_count"])
+def test_the_fingerprint_sees_every_change(tmp_path, shards, column):
+    before = sample_fingerprint(tmp_path)
+    write_root(replace(shards[3:], **{column: getattr(shards[3:], column) * 2 + 1}), tmp_path / "waveforms-0001.root")
+    assert sample_fingerprint(tmp_path) != before
+
+
+def test_the_fingerprint_sees_the_truth(tmp_path, shards):
+    before = sample_fingerprint(tmp_path)
+    truth = replace(shards[3:].truth, path_cm=shards[3:].truth.path_cm + np.float32(0.001))
+    write_root(replace(shards[3:], truth=truth), tmp_path / "waveforms-0001.root")
+    assert sample_fingerprint(tmp_path) != before

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import ConfigError
-from townsend.files import read_json
+from townsend.files import read_json, sha256_of
 from townsend.tasks.base import Arrays, Evaluation, Metric, Objective, Split
 
 KNOWN = {"examples": 200, "degenerate": "", "fail": "", "kill_file": "", "kill_times": 0}
@@ -30,8 +30,8 @@ class BumpTask:
             raise ConfigError(msg)
         return {**KNOWN, **given}
 
-    def sources(self, sample: Path) -> list[Path]:
-        return [sample / "bump.json"]
+    def fingerprint(self, sample: Path) -> str:
+        return sha256_of([sample / "bump.json"])
 
     def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:
         height = read_json(sample / "bump.json")["height"]

@@ -5,10 +5,12 @@ What to use when
 - `read_waveforms`: a ROOT or NPZ file, or a folder of shards, told apart by content.
 - `sample_files`: the shards of a folder.
 - `read_sample`: all shards of a folder as one `Waveforms`.
+- `sample_fingerprint`: a hash of what the shards hold; ROOT files of equal contents differ in their dates.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +21,10 @@ import numpy as np
 
 from townsend.errors import InputError
 from townsend.sample.npz_io import read_npz
-from townsend.sample.root_io import read_root
+from townsend.sample.root_io import iterate_root, read_root
 from townsend.sample.waveforms import Truth, Waveforms
 
-__all__ = ["SHARDS", "read_sample", "read_waveforms", "sample_files"]
+__all__ = ["SHARDS", "read_sample", "read_waveforms", "sample_files", "sample_fingerprint"]
 
 SHARDS = "waveforms-*.root"
 
@@ -93,6 +95,23 @@ def read_sample(folder: Path) -> Waveforms:
     truths = [part.truth for part in parts if part.truth is not None]
     columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     return replace(first, **columns, truth=_join(truths) if truths else None)
+
+
+def sample_fingerprint(folder: Path) -> str:
+    """Return the SHA-256 of the samples, identifiers, scales and truth of all shards, in order of name.
+
+    Raises InputError when there is none or one cannot be read.
+    """
+    digest = hashlib.sha256()
+    for part in iterate_root(sample_files(folder)):
+        digest.update(repr([getattr(part, name) for name in _COMMON]).encode())
+        columns = [getattr(part, name) for name in _COLUMNS]
+        for column in columns if part.truth is None else [*columns, *vars(part.truth).values()]:
+            form, _, buffers = ak.to_buffers(ak.to_packed(ak.Array(column)))
+            digest.update(form.to_json().encode())
+            for name in sorted(buffers):
+                digest.update(np.ascontiguousarray(buffers[name]).tobytes())
+    return digest.hexdigest()
 
 
 def _join(truths: list[Truth]) -> Truth:

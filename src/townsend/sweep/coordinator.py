@@ -12,7 +12,7 @@ from pathlib import Path
 from townsend.engines.base import Message, News, WorkUnit
 from townsend.engines.local import LocalEngine, usable_cores
 from townsend.errors import InputError
-from townsend.files import sha256_of, write_json
+from townsend.files import write_json
 from townsend.networks.backend import check_environment
 from townsend.sweep.brackets import Plan, check_space, make_plan
 from townsend.sweep.folder import make_folder, open_folder, tidy
@@ -58,12 +58,12 @@ def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progre
     check_space(full)
     plan = make_plan(full, task.objective)
     sample = Path(full.sample).absolute()
-    sources = sha256_of(task.sources(sample))
+    contents = task.fingerprint(sample)
     try:
         make_folder(run)
         with hold(run) as lease:
             tidy(run)
-            open_folder(run, full, sources, task.objective, plan.trials)
+            open_folder(run, full, contents, task.objective, plan.trials)
             if not (run / "arrays" / "arrays.json").is_file():
                 task.prepare(sample, full.task_settings, full.seed).save(run / "arrays")
             coordinator = _Coordinator(run.absolute(), full, plan, lease, progress or (lambda done, planned: None))

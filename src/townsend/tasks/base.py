@@ -138,8 +138,8 @@ class Task(Protocol):
         """Return all settings of the task, defaults filled in; raises ConfigError on an unknown or bad one."""
         ...
 
-    def sources(self, sample: Path) -> list[Path]:
-        """Return the files of the sample whose contents decide the arrays, in a fixed order; raises InputError."""
+    def fingerprint(self, sample: Path) -> str:
+        """Return a hash of all in a sample folder that decides the arrays."""
         ...
 
     def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:

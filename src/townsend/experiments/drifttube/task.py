@@ -33,7 +33,7 @@ from townsend.experiments.drifttube.figures_of_merit import (
 from townsend.experiments.drifttube.peak_arrays import PeakArrays
 from townsend.experiments.drifttube.streams import stream
 from townsend.experiments.drifttube.task_settings import PeakSettings
-from townsend.sample.reader import read_sample, sample_files
+from townsend.sample.reader import read_sample, sample_fingerprint
 from townsend.sample.splits import split_groups
 from townsend.tasks.base import Arrays, Evaluation, Metric, Objective, Split
 
@@ -54,9 +54,9 @@ class PeakTask:
         """Return all settings of the task, defaults filled in; raises ConfigError on an unknown or bad one."""
         return resolved(parse(PeakSettings, given))
 
-    def sources(self, sample: Path) -> list[Path]:
-        """Return the shards of the sample."""
-        return sample_files(sample)
+    def fingerprint(self, sample: Path) -> str:
+        """Return a hash of what the sample's shards hold."""
+        return sample_fingerprint(sample)
 
     def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:
         """Return the arrays of a simulated sample.
