@@ -99,10 +99,10 @@ def sweep(
     from townsend.api import sweep as run_sweep
     from townsend.config import load_yaml
     from townsend.experiments.shipped import find_config
-    from townsend.sweep.settings import load_sweep
+    from townsend.sweep.settings import check_task_settings, load_sweep
 
-    path = find_config(config)
-    if sample is None and "sample" not in load_yaml(path).data:
+    document = load_yaml(find_config(config))
+    if sample is None and "sample" not in document.data:
         msg = f"a sweep needs a sample ({config} names none); say --sample FOLDER, `townsend simulate` makes one"
         raise InputError(msg)
     overrides: dict[str, Any] = {
@@ -113,7 +113,8 @@ def sweep(
     }
     if windows is not None:
         overrides["task_settings"] = {"windows": windows}
-    settings = load_sweep(path, {key: value for key, value in overrides.items() if value is not None})
+    settings = load_sweep(document.path, {key: value for key, value in overrides.items() if value is not None})
+    check_task_settings(settings, document)
     with _total_bar("training") as advance:
         run_sweep(settings, output, jobs=jobs, progress=advance)
     typer.echo(f"records in {output}; now: townsend board {output}")

@@ -32,12 +32,13 @@ _COMMON = ("volts_per_count", "sampling_rate_ghz", "polarity", "t0_ns", "max_dri
 _COLUMNS = ("samples", "event", "channel", "track", "run")
 
 
-def read_waveforms(path: Path, polarity: int = 1) -> Waveforms:
+def read_waveforms(path: Path, polarity: int = 1, saturation_run: int = 8) -> Waveforms:
     """Return the waveforms of a file or of a folder of shards.
 
     Arguments:
         path: ROOT or NPZ file, or folder.
         polarity: of NPZ traces, +1 where signals go up; ROOT files carry their own.
+        saturation_run: of NPZ traces, samples on end at a flat top or bottom that make a waveform saturated.
 
     Raises InputError when it is missing, of another format, or cannot be read.
     """
@@ -47,7 +48,7 @@ def read_waveforms(path: Path, polarity: int = 1) -> Waveforms:
     if kind == ".root":
         return read_root(path)
     if kind == ".npz":
-        return read_npz(path, polarity)
+        return read_npz(path, polarity, saturation_run)
     msg = f"{path} must be a ROOT or NPZ file or a folder of {SHARDS} (its first bytes are neither's); convert it"
     raise InputError(msg)
 

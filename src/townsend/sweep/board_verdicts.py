@@ -57,8 +57,8 @@ def shown_value(value: Any) -> str:
 def grouped(columns: Iterable[str]) -> str:
     """Return names of columns as a list in which those of one group, "natural.f1", are named once, "natural.*"."""
     columns = list(columns)
-    families = Counter(column.partition(".")[0] for column in columns if "." in column)
-    named = (f"{f}.*" if families[f := column.partition(".")[0]] > 1 else column for column in columns)
+    families = Counter(column.rpartition(".")[0] for column in columns)
+    named = (f"{f}.*" if families[f := column.rpartition(".")[0]] > 1 and f else column for column in columns)
     return ", ".join(dict.fromkeys(named))
 
 

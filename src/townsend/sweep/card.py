@@ -173,8 +173,9 @@ def render_card(model: Path) -> Group:
     title = f"trial {value['trial']} at threshold {value['threshold']:.3f}"
     grid = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     biased = "validation\n(selection-biased)" if value["validation"]["selection_biased"] else "validation"
-    for name in ("figure", "test", biased):
-        grid.add_column(Text(name), justify="left" if name == "figure" else "right", no_wrap=True, vertical="bottom")
+    grid.add_column(Text("figure"), overflow="fold", vertical="bottom")  # gives way on a narrow terminal
+    for name in ("test", biased):
+        grid.add_column(Text(name), justify="right", no_wrap=True, vertical="bottom")
     for name in test:
         before = shown(_metric(validation[name])) if name in validation else "-"
         grid.add_row(Text(printable(name)), Text(shown(_metric(test[name]))), Text(before))

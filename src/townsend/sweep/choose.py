@@ -72,7 +72,7 @@ def choose(run: Path, output: Path) -> Path:
     info, ranking = run_info(run), board(run)
     best = ranking.best
     if best is None:
-        found = "; ".join(verdict.sentence for verdict in ranking.verdicts[:-1])
+        found = "; ".join(verdict.sentence for verdict in ranking.verdicts[:-1] or ranking.verdicts)
         msg = (
             f"one configuration of {run} at least must be usable ({found}); change the space, the epochs or the sample"
         )

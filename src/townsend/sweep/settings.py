@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from townsend.config import Closed, Document, load_yaml, parse
+from townsend.errors import ConfigError
+from townsend.tasks.registry import find_task
 
-__all__ = ["Choice", "Range", "SweepSettings", "load_sweep"]
+__all__ = ["Choice", "Range", "SweepSettings", "check_task_settings", "load_sweep"]
 
 Choice = str | bool | int | float
 
@@ -75,6 +77,29 @@ def load_sweep(path: Path, overrides: Mapping[str, Any] | None = None) -> SweepS
     document = load_yaml(path)
     merged = Document(_merged(document.data, overrides or {}), document.path, document.lines)
     return parse(SweepSettings, merged)
+
+
+def check_task_settings(settings: SweepSettings, document: Document) -> None:
+    """Ask the task whether it takes its settings, before any work begins.
+
+    Arguments:
+        settings: of the sweep.
+        document: the file they come from, which knows the lines.
+
+    Raises InputError when no such task is installed, ConfigError, with the line, on a bad setting of it.
+    """
+    try:
+        find_task(settings.task).settings(settings.task_settings)
+    except ConfigError as error:
+        sentence = str(error).removeprefix("settings: ")
+        name = sentence.partition(":")[0]
+        own = name in settings.task_settings
+        written = document.data.get("task_settings") or {}
+        line = document.lines.get(("task_settings", name) if own else ("task_settings",))
+        overridden = own and settings.task_settings[name] != written.get(name)
+        where = "" if line is None or overridden else f"{document.path} line {line}: "
+        msg = f"{where}task_settings{'.' if own else ': '}{sentence}"
+        raise ConfigError(msg) from None
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class FindPeaksSettings(Closed):
     polarity: int = Field(1, description="+1 where signals go up in the file, -1 where they go down")
     scale: float = Field(1.0, gt=0, description="factor on the voltage: gain of the simulation / gain of the set-up")
     threshold: float | None = Field(None, description="score of a peak; null takes the model's own")
+    saturation_run: int = Field(8, ge=2, description="samples on end at a flat top that make a trace saturated")
     hit_sigma: float = Field(
         10.0, gt=0, description="a waveform with a sample this many noise rms above its median is hit"
     )
@@ -115,17 +116,25 @@ class Finder:
 def load_finder(model: Path, threshold: float | None = None) -> Finder:
     """Open a folder made by `townsend choose`.
 
-    Raises InputError when it is none, or was trained for another task.
+    Raises InputError when it is none, is damaged, or was trained for another task.
     """
     card = read_json(model / "card.json")
-    if card.get("task") != "drifttube-peaks":
+    if not isinstance(card, dict) or not {"task", "facts", "threshold"} <= card.keys():
+        msg = f"{model} must be a folder made by `townsend choose` (its card.json is another's); name such a folder"
+        raise InputError(msg)
+    if card["task"] != "drifttube-peaks":
         rule = f'{model} must hold a model of task "drifttube-peaks"'
-        msg = f'{rule} (got "{card.get("task")}"); choose one from such a sweep'
+        msg = f'{rule} (got "{card["task"]}"); choose one from such a sweep'
         raise InputError(msg)
     if not (model / "model.keras").is_file():
         msg = f"{model}/model.keras must exist; make the folder again with `townsend choose`"
         raise InputError(msg)
-    network = any_keras().saving.load_model(model / "model.keras", compile=False, safe_mode=True)
+    keras = any_keras()
+    try:
+        network = keras.saving.load_model(model / "model.keras", compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file surfaces as almost any exception
+        msg = f"{model}/model.keras must be a whole Keras model ({type(error).__name__}); make the folder again"
+        raise InputError(msg) from error
     return Finder(network, card["facts"], card["threshold"] if threshold is None else threshold)
 
 
@@ -154,7 +163,9 @@ def find_peaks(
         msg = f"{output} must be a new or empty folder; choose another or remove it"
         raise InputError(msg)
     finder = load_finder(model, settings.threshold)
-    waveforms = resample(read_waveforms(data, settings.polarity), finder.facts["sampling_rate_ghz"])
+    waveforms = resample(
+        read_waveforms(data, settings.polarity, settings.saturation_run), finder.facts["sampling_rate_ghz"]
+    )
     time_ns, score = finder(waveforms, settings.scale)
     millivolts = waveforms.millivolts() * np.float32(settings.scale)
     window = finder.facts["before"] + finder.facts["after"]
@@ -175,15 +186,14 @@ def _is_hit(millivolts: NDArray[np.float32], sigma: float) -> NDArray[np.bool_]:
 
 
 def _write_root(path: Path, waveforms: Waveforms, peaks: PeakList) -> None:
+    number = {"event": waveforms.event, "channel": waveforms.channel, "run": waveforms.run}
+    lists = {
+        "time_ns": ak.values_astype(peaks.time_ns, np.float32),
+        "score": ak.values_astype(peaks.score, np.float32),
+    }
+    types = dict.fromkeys(number, "int32") | {"hit": "bool"} | dict.fromkeys(lists, "var * float32")
     with atomic_path(path) as temporary, uproot.recreate(temporary) as file:
-        file["peaks"] = {
-            "event": waveforms.event,
-            "channel": waveforms.channel,
-            "run": waveforms.run,
-            "hit": peaks.hit,
-            "time_ns": ak.values_astype(peaks.time_ns, np.float32),
-            "score": ak.values_astype(peaks.score, np.float32),
-        }
+        file.mktree("peaks", types).extend({**number, "hit": peaks.hit, **lists})
 
 
 def _summary(model: Path, data: Path, settings: FindPeaksSettings, peaks: PeakList) -> dict[str, Any]:

@@ -28,7 +28,7 @@ __all__ = [
 class TrackSettings(Closed):
     """The particle and where it crosses the tube."""
 
-    particle: Literal["electron", "muon", "pion", "kaon", "proton"] = "muon"
+    particle: Literal["electron", "muon", "pion", "kaon", "proton"] = Field("muon", description="charge one")
     momentum_GeV: float = Field(10.0, gt=0, description="momentum [GeV/c]")
     angle_to_wire_deg: float = Field(45.0, gt=0, le=90, description="angle between track and wire")
     impact: Literal["central", "uniform"] = Field(
@@ -41,8 +41,8 @@ class TubeSettings(Closed):
     """A round tube with the wire in its middle, no magnetic field."""
 
     gas: Literal["he90_iso10", "he80_iso20"] = Field("he90_iso10", description="mixture, 293 K, 1 atm")
-    inner_radius_cm: float = Field(0.4, gt=0)
-    wire_radius_cm: float = Field(0.001, gt=0)
+    inner_radius_cm: float = Field(0.4, gt=0, description="of the tube")
+    wire_radius_cm: float = Field(0.001, gt=0, description="of the sense wire")
     voltage_V: float = Field(1460.0, gt=0, description="wire, tube at ground")
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class IonizationSettings(Closed):
 class AvalancheSettings(Closed):
     """Gas gain of single electrons."""
 
-    mean_gain: float = Field(2.0e5, gt=0)
+    mean_gain: float = Field(2.0e5, gt=0, description="mean number of electrons in an avalanche")
     polya_theta: float = Field(0.5, gt=-1, description="0 is an exponential, large is narrow")
 
 
@@ -90,7 +90,7 @@ class ElectronicsSettings(Closed):
     frequencies, which rises in 1.2 ns.
     """
 
-    transimpedance_mV_per_uA: float = Field(3.3, gt=0)
+    transimpedance_mV_per_uA: float = Field(3.3, gt=0, description="gain for slow signals")
     frequency_MHz: float = Field(72.0, gt=0, description="w0 / 2 pi")
     width_MHz: float = Field(72.0, gt=0, description="w / 2 pi; equal to the frequency: Q = 1")
 
@@ -114,11 +114,11 @@ class NoiseSettings(Closed):
 class DigitizerSettings(Closed):
     """Sampling and conversion."""
 
-    sampling_rate_GHz: float = Field(1.0, ge=0.5, le=5.0)
-    samples: int = Field(1024, ge=16, le=65536)
+    sampling_rate_GHz: float = Field(1.0, ge=0.5, le=5.0, description="samples a ns")
+    samples: int = Field(1024, ge=16, le=65536, description="samples a waveform")
     pretrigger_ns: float = Field(224.0, ge=0, description="baseline before the track")
-    full_scale_V: float = Field(1.0, gt=0)
-    bits: int = Field(16, ge=4, le=16)
+    full_scale_V: float = Field(1.0, gt=0, description="range, centred on 0 V")
+    bits: int = Field(16, ge=4, le=16, description="of the converter")
     offset_mV: float = Field(0.0, description="baseline of the digitiser")
     polarity: Literal[1, -1] = Field(1, description="+1: signals go up")
 
@@ -126,7 +126,7 @@ class DigitizerSettings(Closed):
 class DriftTubeSettings(Closed):
     """The whole simulation; `seed` names the random streams."""
 
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, description="names the sample")
     track: TrackSettings = TrackSettings()
     tube: TubeSettings = TubeSettings()
     ionization: IonizationSettings = IonizationSettings()

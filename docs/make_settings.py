@@ -1,0 +1,143 @@
+"""Write docs/reference/settings.md from the classes that read the settings, so that the page cannot be out of date.
+
+Run: python docs/make_settings.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.task_settings import PeakSettings
+from townsend.networks.lstm import ACTIVATIONS
+from townsend.sweep.settings import SweepSettings
+from townsend.training.hyperparameters import OPTIMIZERS
+
+PAGE = Path(__file__).parent / "reference" / "settings.md"
+
+INTRODUCTION = """\
+# Settings
+
+Made by `python docs/make_settings.py` from the classes that read them; a test compares. Files are YAML: an unknown key
+is refused with its line and the nearest known one, a missing key takes its default. Anchors, aliases and tags are
+refused. The settings that were used, all defaults filled in, lie beside every result (`simulation.yaml`, `sweep.yaml`,
+`card.json`, `summary.json`)."""
+
+SECTIONS = (
+    (DriftTubeSettings, "townsend simulate drifttube --config FILE"),
+    (SweepSettings, "townsend sweep FILE"),
+    (PeakSettings, "`task_settings` of a sweep with `task: drifttube-peaks`"),
+    (FindPeaksSettings, "townsend find-peaks ... --config FILE"),
+)
+UNITS = {
+    "_cm2_per_Vs": "cm²/(V s)",
+    "_mV_per_uA": "mV/µA",
+    "_V_per_cm": "V/cm",
+    "_GeV": "GeV/c",
+    "_deg": "degrees",
+    "_GHz": "GS/s",
+    "_MHz": "MHz",
+    "_cm": "cm",
+    "_mV": "mV",
+    "_ns": "ns",
+    "_V": "V",
+}
+"""Ending of a name -> unit; the longest comes first."""
+BOUNDS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}"}
+SPACE = "mapping of a hyperparameter to a list of values or to `low`, `high` and `log`"
+
+
+def page() -> str:
+    """Return the whole page."""
+    lines = [INTRODUCTION]
+    for model, where in SECTIONS:
+        shown = where if where.startswith("`") else f"`{where}`"
+        lines += ["", f"## {model.__name__}", "", f"{_summary(model)} For {shown}.", *_tables(model, "")]
+    lines += ["", "## Hyperparameters of a sweep's space", "", *_hyperparameters()]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().splitlines()[0]
+
+
+def _tables(model: type[BaseModel], above: str) -> Iterator[str]:
+    """Yield a table of the plain settings of a class, then one for each group of settings in it."""
+    plain = {name: field for name, field in model.model_fields.items() if not _is_group(field.annotation)}
+    if plain:
+        yield from ("", "| key | value | unit | default | meaning |", "|---|---|---|---|---|")
+        for name, field in plain.items():
+            meaning = (field.description or "").replace("|", "\\|")
+            cells = (f"`{above}{name}`", _values(field), _unit(name), _default(field), meaning)
+            yield f"| {' | '.join(cells)} |"
+    for name, field in model.model_fields.items():
+        group = field.annotation
+        if _is_group(group) and isinstance(group, type):
+            yield from ("", f"### {above}{name}", "", _summary(group), *_tables(group, f"{above}{name}."))
+
+
+def _is_group(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _values(field: FieldInfo) -> str:
+    """Return what a setting may be, with its bounds."""
+    bounds = [
+        BOUNDS[kind].format(_number(getattr(rule, kind)))
+        for rule in field.metadata
+        for kind in BOUNDS
+        if getattr(rule, kind, None) is not None
+    ]
+    return ", ".join([_kind(field.annotation), *bounds])
+
+
+def _number(value: float) -> str:
+    return "2^63" if value == 1 << 63 else f"{value:,}"
+
+
+def _kind(annotation: Any) -> str:
+    plain = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "null"}
+    if annotation in plain:
+        return plain[annotation]
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if get_origin(annotation) is dict:
+        return SPACE if "Range" in str(annotation) else "mapping"
+    return " or ".join(_kind(argument) for argument in arguments)
+
+
+def _unit(name: str) -> str:
+    return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    return "must be given" if value is PydanticUndefined else f"`{json.dumps(value)}`"
+
+
+def _hyperparameters() -> Iterator[str]:
+    rows = (
+        ("optimizer", ", ".join(f"`{name}`" for name in sorted(OPTIMIZERS)), "must be given"),
+        ("batch_size", "whole number, 1 to 1,048,576", "must be given"),
+        ("learning_rate", "number, > 0", "that of Keras for the optimizer"),
+        ("topology", 'three layer sizes in one text, `"96 128 1"`: LSTM, hidden layer, output (1)', "must be given"),
+        ("activations", 'two names in one text, `"relu sigmoid"`: hidden layer, output', "must be given"),
+        ("dropout", "number, ≥ 0, < 1, of the hidden layer", "must be given"),
+    )
+    yield "The first three belong to training, the others to `network: lstm`."
+    yield from ("", "| name | value | when left out |", "|---|---|---|")
+    yield from (f"| `{name}` | {values} | {without} |" for name, values, without in rows)
+    yield from ("", f"Activations: {', '.join(f'`{name}`' for name in ACTIVATIONS)}.")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
