@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 # Before anything imports Keras, JAX or matplotlib: tests mean the same whatever the user has set.
 os.environ["KERAS_BACKEND"] = "jax"
@@ -12,6 +17,9 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from townsend.engines.base import Message, WorkUnit
 
 settings.register_profile("townsend", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("townsend")
@@ -49,3 +57,125 @@ def bump_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sample.mkdir()
     (sample / "bump.json").write_text('{"height": 3.0}')
     return sample
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def townsend(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run a command in this process, as `townsend ARGUMENTS` would; the terminal is none."""
+    from townsend.cli import main
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["townsend", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return Ended(int(end.value.code or 0), said.out, said.err)
+
+    return run
+
+
+class EngineHere:
+    """Does the work of `LocalEngine` in this process, where Keras is loaded once for all tests."""
+
+    def __init__(self, jobs: int, logs: Path) -> None:
+        self.queue: deque[WorkUnit] = deque()
+
+    def __enter__(self) -> EngineHere:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.queue.clear()
+
+    def submit(self, unit: WorkUnit) -> None:
+        self.queue.append(unit)
+
+    def poll(self, timeout_s: float) -> list[Message]:
+        from townsend.engines.base import Message, News
+        from townsend.errors import TownsendError
+        from townsend.worker import run_unit
+
+        unit = self.queue.popleft()
+        heard: list[Message] = []
+
+        def say(news: News, detail: str = "", body: Any = None) -> None:
+            heard.append(Message(unit.name, news, detail, body or {}))
+
+        try:
+            run_unit(unit, lambda body: say(News.PROGRESS, body=body))
+        except TownsendError as error:
+            say(News.REFUSED, str(error))
+        except Exception as error:
+            say(News.FAILED, f"{type(error).__name__}: {error}", {"errno": getattr(error, "errno", None)})
+        else:
+            say(News.DONE)
+        return heard
+
+
+@pytest.fixture
+def engine_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sweeps train in this process."""
+    monkeypatch.setattr("townsend.sweep.coordinator.LocalEngine", EngineHere)
+
+
+TINY_SWEEP = """\
+task: drifttube-peaks
+epochs: 2
+patience: 2
+bracket_size: 1
+task_settings: {windows: 200, validation_waveforms: 20, test_waveforms: 20}
+space:
+  optimizer: [adam]
+  learning_rate: [0.01, 0.02]
+  activations: [relu sigmoid]
+  topology: [3 4 1]
+  batch_size: [50]
+  dropout: [0.0]
+"""
+
+
+@pytest.fixture
+def tiny_yaml(tmp_path: Path) -> Path:
+    """Sweep of two configurations in two brackets, without the name of a sample."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY_SWEEP)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred and twenty simulated waveforms with truth; not to be changed."""
+    from townsend.api import simulate_drifttube
+    from townsend.experiments.drifttube.settings import DriftTubeSettings
+
+    return simulate_drifttube(120, tmp_path_factory.mktemp("tiny") / "mc", DriftTubeSettings(seed=5))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished sweep of `tiny_yaml` on `tiny_sample`; not to be changed."""
+    from townsend.api import sweep
+    from townsend.sweep.settings import load_sweep
+
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "tiny.yaml").write_text(TINY_SWEEP)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("townsend.sweep.coordinator.LocalEngine", EngineHere)
+        return sweep(load_sweep(folder / "tiny.yaml", {"sample": str(tiny_sample)}), folder / "run")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The best network of `tiny_run`; not to be changed."""
+    from townsend.api import choose
+
+    return choose(tiny_run, tmp_path_factory.mktemp("tiny") / "model")

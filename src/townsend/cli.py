@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from townsend.errors import InputError, TownsendError
+from townsend.errors import InputError, TownsendError, printable
+from townsend.logs import set_logging
 
 __all__ = ["app", "main"]
 
@@ -70,13 +71,13 @@ def simulate_drifttube(
 ) -> None:
     """Simulate waveforms of a helium drift tube."""
     from townsend.api import simulate_drifttube as simulate
-    from townsend.config import load_yaml, parse
+    from townsend.config import load_yaml, parse, resolved
     from townsend.engines.local import usable_cores
     from townsend.experiments.drifttube.settings import DriftTubeSettings
 
     settings = parse(DriftTubeSettings, load_yaml(config) if config else {})
     if seed is not None:
-        settings = settings.model_copy(update={"seed": seed})
+        settings = parse(DriftTubeSettings, {**resolved(settings), "seed": seed})
     with _bar("simulating", number) as advance:
         simulate(number, output, settings, jobs=jobs or usable_cores(), progress=advance)
     typer.echo(f"{number} waveforms of seed {settings.seed} in {output}; settings in {output / 'simulation.yaml'}")
@@ -235,6 +236,7 @@ def _progress() -> Any:
 
 def main() -> None:
     """Run the command line; what the user can mend ends in one sentence and status 2."""
+    set_logging("WARNING")
     try:
         app()
     except SystemExit as end:
@@ -249,5 +251,5 @@ def main() -> None:
 
 
 def _fail(sentence: str, status: int = 2) -> None:
-    sys.stderr.write(f"townsend: {sentence}\n")
+    sys.stderr.write(f"townsend: {printable(sentence)}\n")
     sys.exit(status)

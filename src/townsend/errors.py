@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["BusyError", "ConfigError", "InputError", "TownsendError", "did_you_mean"]
+__all__ = ["BusyError", "ConfigError", "InputError", "TownsendError", "did_you_mean", "printable"]
 
 
 class TownsendError(Exception):
@@ -41,3 +41,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f'; did you mean "{near[0]}"?'
     return f"; known: {', '.join(names)}" if names else ""
+
+
+def printable(text: str) -> str:
+    """Return text whose control characters are written as escapes, so that it cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

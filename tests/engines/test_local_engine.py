@@ -71,6 +71,38 @@ def test_process_that_cannot_live_is_tried_twice(tmp_path: Path, monkeypatch: py
     assert (message.news, message.detail) == (News.LOST, "the process died twice (exit status 1)")
 
 
+DIES_IN_EACH_FIT = """#!/bin/sh
+read unit
+echo >> {count}
+case $(wc -l < {count}) in
+1) kill -9 $$ ;;
+2) {progress}; kill -9 $$ ;;
+3) {third} ;;
+esac
+read end
+"""
+
+
+@pytest.mark.parametrize(
+    ("third", "news"), [("{progress}; {done}", News.DONE), ("kill -9 $$", News.LOST)], ids=["once each", "twice"]
+)
+def test_deaths_are_counted_for_each_fit_of_a_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, third: str, news: News
+) -> None:
+    says = {name: f"""echo '{{"news": "{name}", "detail": "", "body": {{}}}}'""" for name in ("progress", "done")}
+    worker = tmp_path / "worker"
+    worker.write_text(DIES_IN_EACH_FIT.format(count=tmp_path / "count", third=third.format(**says), **says))
+    worker.chmod(0o755)
+    monkeypatch.setattr(local.sys, "executable", str(worker))
+    messages: list[Message] = []
+    with LocalEngine(1, tmp_path / "logs") as engine:
+        engine.submit(unit("two fits", tmp_path))
+        while engine.outstanding:
+            messages += engine.poll(10)
+    fits = 2 if news is News.DONE else 1
+    assert [message.news for message in messages] == [News.PROGRESS] * fits + [news]
+
+
 @pytest.mark.parametrize(("kills", "news"), [([4, 4, 5], News.OUT_OF_MEMORY), ([4, 4, 4], News.LOST)])
 def test_kill_counts_as_of_memory_only_when_the_kernel_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: list[int], news: News

@@ -7,18 +7,26 @@ from scipy.stats import norm
 from townsend.errors import InputError
 from townsend.evaluate import bootstrap
 from townsend.evaluate.bootstrap import (
+    BOOTSTRAP_SEED,
     bootstrap_auc,
     bootstrap_figures,
-    bootstrap_function,
-    bootstrap_ratio,
     clustered_auc,
     confusion_by_group,
-    group_counts,
-    sum_by_group,
 )
 from townsend.evaluate.classification import FIGURES, auc, confusion
+from townsend.tasks.base import Metric
 
 SHIFT, WITHIN, BETWEEN = 1.0, 1.0, 0.7
+
+
+def drawn(groups: int, resamples: int, seed: int = BOOTSTRAP_SEED) -> np.ndarray:
+    """How often each group is drawn in each resample."""
+    return np.concatenate(list(bootstrap._weight_chunks(groups, resamples, seed)))
+
+
+def efficiency(counts: np.ndarray) -> Metric:
+    """Found / true of counts (groups, 2)."""
+    return bootstrap_figures(counts, {"efficiency": lambda sums: sums[..., 0] / sums[..., 1]})["efficiency"]
 
 
 def clustered_sample(rng: np.random.Generator, groups: int = 150) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,37 +80,36 @@ def test_analytic_and_resampled_errors_agree(decimals: int) -> None:
     assert resampled.error == pytest.approx(analytic.error, rel=0.1)
 
 
-def test_a_resample_is_the_auc_of_repeated_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resample_is_the_auc_of_repeated_groups() -> None:
     scores, labels, group = clustered_sample(np.random.default_rng(5), 12)
     scores = scores.round(1)
-    weights = group_counts(group, 50)
-    _, number = np.unique(group, return_inverse=True)
+    labels_of_groups, number = np.unique(group, return_inverse=True)
+    weights = drawn(len(labels_of_groups), 50)
     direct = [auc(scores, labels, row[number]) for row in weights]
     assert bootstrap_auc(scores, labels, group, 50).error == pytest.approx(np.std(direct, ddof=1), rel=1e-9)
 
 
 def test_draws_are_multinomial_and_do_not_depend_on_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = np.repeat([5, 9, 30], 4)
-    weights = group_counts(group, 4000)
+    weights = drawn(3, 4000)
     assert weights.shape == (4000, 3)
     assert (weights.sum(axis=1) == 3).all()
     assert weights.mean(axis=0) == pytest.approx(np.ones(3), abs=0.06)
     assert weights.var(axis=0) == pytest.approx(np.full(3, 2 / 3), abs=0.08)  # n p (1 - p), n = 3
     monkeypatch.setattr(bootstrap, "_CHUNK_ENTRIES", 100)
-    np.testing.assert_array_equal(group_counts(group, 4000), weights)
-    assert not np.array_equal(group_counts(group, 4000, seed=2), weights)
+    np.testing.assert_array_equal(drawn(3, 4000), weights)
+    assert not np.array_equal(drawn(3, 4000, seed=2), weights)
 
 
 def test_error_of_an_efficiency_is_binomial_for_single_examples() -> None:
     found = np.random.default_rng(2).random(2000) < 0.8
-    metric = bootstrap_ratio(found, np.ones(2000))
+    metric = efficiency(np.stack([found, np.ones(2000)], axis=1))
     assert metric.value == found.mean()
     assert metric.error == pytest.approx(np.sqrt(0.8 * 0.2 / 2000), rel=0.1)
 
 
 def test_error_of_an_efficiency_grows_with_the_size_of_groups() -> None:
-    found = np.repeat(np.random.default_rng(2).random(400) < 0.8, 5)
-    metric = bootstrap_ratio(sum_by_group(np.arange(2000) // 5, found), np.full(400, 5))
+    found = np.random.default_rng(2).random(400) < 0.8  # of five examples each, all found or none
+    metric = efficiency(np.stack([5 * found, np.full(400, 5)], axis=1))
     assert metric.error == pytest.approx(np.sqrt(0.8 * 0.2 / 400), rel=0.1)
 
 
@@ -115,18 +122,8 @@ def test_counts_of_groups_add_up_to_the_confusion() -> None:
     assert counts[3].tolist() == confusion(scores[one], labels[one], 0.4).counts.tolist()
     metrics = bootstrap_figures(counts, FIGURES, 200)
     assert metrics["f1"].value == pytest.approx(table.f1)
-    assert metrics["f1"] == bootstrap_function(counts, FIGURES["f1"], 200)
-    resampled = group_counts(group, 200) @ counts
+    resampled = drawn(len(counts), 200) @ counts
     assert metrics["accuracy"].error == pytest.approx(np.std(FIGURES["accuracy"](resampled), ddof=1))
-
-
-def test_sums_by_group_follow_ascending_labels() -> None:
-    assert sum_by_group([7, 2, 7], [1.0, 10.0, 2.0]).tolist() == [10.0, 3.0]
-    assert sum_by_group([7, 2, 7], [[1, 0], [10, 1], [2, 4]]).tolist() == [[10, 1], [3, 4]]
-
-
-def test_an_empty_denominator_gives_zero() -> None:
-    assert bootstrap_ratio([0, 0], [0, 0]) == (0.0, 0.0)
 
 
 def test_perfect_separation_has_no_error() -> None:
@@ -139,6 +136,6 @@ def test_too_few_groups_are_refused() -> None:
     with pytest.raises(InputError, match=r"got 1"):
         clustered_auc([0, 0, 1], [0, 0, 1], [4, 5, 5])
     with pytest.raises(InputError, match="at least 2 groups"):
-        bootstrap_ratio([1], [1])
+        bootstrap_figures([[1, 1]], {})
     with pytest.raises(InputError, match="one entry an example"):
-        sum_by_group([1, 2], [1, 2, 3])
+        clustered_auc([0, 1, 1], [0, 1, 1], [1, 2])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from townsend.errors import InputError
 from townsend.evaluate.classification import (
@@ -15,7 +15,6 @@ from townsend.evaluate.classification import (
     auc,
     balanced,
     balanced_counts,
-    best_f1_threshold,
     confusion,
     ratio,
     roc,
@@ -156,23 +155,6 @@ def test_balanced_precision_by_hand() -> None:
     assert table.precision == pytest.approx(9 / 29)
     assert balanced(table).precision == pytest.approx(0.9 / 1.1)
     assert balanced(table).accuracy == pytest.approx(0.85)
-
-
-@given(EXAMPLES)
-def test_best_threshold_reaches_the_best_f1_of_all(rows: list[tuple[int, bool, int]]) -> None:
-    scores, labels, _ = columns(rows)
-    best = confusion(scores, labels, best_f1_threshold(scores, labels)).f1
-    assert best == pytest.approx(max(confusion(scores, labels, cut).f1 for cut in scores))
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    assert best == pytest.approx(np.max(ratio(2 * precision * recall, precision + recall)))
-
-
-def test_best_threshold_lies_between_scores() -> None:
-    assert best_f1_threshold([0.0, 0.2, 0.8, 1.0], [0, 0, 1, 1]) == pytest.approx(0.5)
-    assert best_f1_threshold([0.3, 0.3], [0, 1]) == 0.3
-    adjacent = np.nextafter(0.5, 1)
-    assert best_f1_threshold([0.5, adjacent], [0, 1]) == adjacent
-    assert best_f1_threshold([-np.inf, 1.0], [0, 1]) == 1.0
 
 
 def test_figures_and_properties_agree() -> None:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from townsend.errors import InputError
+from townsend.errors import InputError, printable
 from townsend.files import write_json
 from townsend.sweep.board import Board, board, by_rank, comparable, render, write_csv
-from townsend.sweep.board_verdicts import printable, shown
+from townsend.sweep.board_verdicts import shown
 from townsend.tasks.base import Metric, Objective
 from townsend.training.record_file import BracketRecord, write_bracket_record
 from townsend.training.records import FitRecord, Outcome

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from townsend.errors import InputError, TownsendError
 from townsend.evaluate.bootstrap import clustered_auc
-from townsend.evaluate.classification import best_f1_threshold, roc
+from townsend.evaluate.classification import roc
 from townsend.files import write_json
 from townsend.networks.backend import any_keras
 from townsend.networks.family import build_network
@@ -47,7 +47,7 @@ class Bumps:
     def evaluate(self, arrays: Arrays, split: str, scores: Any, threshold: float | None) -> Evaluation:
         self.read[split] += 1
         chosen = arrays.splits[split]
-        cut = best_f1_threshold(scores, chosen.y) if threshold is None else threshold
+        cut = float(np.median(scores)) if threshold is None else threshold
         value, error = clustered_auc(scores, chosen.y, chosen.group)
         curve = roc(scores, chosen.y)
         metrics = {"auc": Metric(value + self.shift, error), "accepted": Metric(float(np.mean(scores >= cut)), 0.0)}

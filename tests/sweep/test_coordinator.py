@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,10 @@ from townsend.config import parse
 from townsend.engines.base import Message, News, WorkUnit
 from townsend.errors import BusyError, ConfigError, InputError
 from townsend.sweep import coordinator as room
+from townsend.sweep.board import board as read_board
+from townsend.sweep.board import comparable
 from townsend.sweep.coordinator import sweep
+from townsend.sweep.folder import tidy
 from townsend.sweep.lease import hold
 from townsend.sweep.records import read_arrays, read_curves, read_records, read_weights, run_info
 from townsend.sweep.settings import SweepSettings
@@ -107,7 +111,7 @@ def test_finished_sweep_is_not_repeated(bump_sample: Path, tmp_path: Path, in_pr
     assert heard == [(1, 1)]
 
 
-def test_bracket_size_and_order_of_ends_do_not_change_results(
+def test_order_of_ends_does_not_change_results(
     bump_sample: Path, tmp_path: Path, in_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"space": LEARNING, "sampler": "tpe", "trials": 4, "lag": 2, "epochs": 1}
@@ -122,6 +126,17 @@ def test_bracket_size_and_order_of_ends_do_not_change_results(
     backward = sweep(settings(bump_sample, **given), tmp_path / "backward", jobs=1)
     assert board(forward) == board(backward)
     assert len(board(forward)) == 4
+
+
+@pytest.mark.slow
+def test_bracket_size_and_jobs_do_not_change_results(bump_sample: Path, tmp_path: Path) -> None:
+    alone = sweep(settings(bump_sample, bracket_size=1, epochs=2), tmp_path / "alone", jobs=1)
+    together = sweep(settings(bump_sample, bracket_size=4, epochs=2), tmp_path / "together", jobs=2)
+    assert [len(list((run / "records").glob("*.json"))) for run in (alone, together)] == [4, 2]
+    assert comparable(read_board(alone)) == comparable(read_board(together))
+    for trial in range(4):
+        for one, two in zip(read_weights(alone, trial), read_weights(together, trial), strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 COMMAND = """
@@ -210,6 +225,35 @@ def test_folder_of_other_settings_is_refused_and_the_difference_named(
         sweep(settings(bump_sample, **change), run)
 
 
+@pytest.mark.parametrize(
+    ("change", "height", "sentence"),
+    [({"epochs": 4}, 3.0, r"epochs: was 3, now 4"), ({}, 2.0, r"has other contents.*choose a new folder")],
+)
+def test_folder_with_records_is_refused_as_well_when_its_arrays_were_removed(
+    bump_sample: Path, tmp_path: Path, in_process: None, change: dict[str, Any], height: float, sentence: str
+) -> None:
+    run = made(bump_sample, tmp_path)
+    (run / "arrays" / "arrays.json").unlink()
+    (bump_sample / "bump.json").write_text(json.dumps({"height": height}))
+    before = (run / "sweep.json").read_bytes(), (run / "sweep.yaml").read_bytes()
+    with pytest.raises(InputError, match=sentence):
+        sweep(settings(bump_sample, **change), run)
+    assert ((run / "sweep.json").read_bytes(), (run / "sweep.yaml").read_bytes()) == before
+    assert not (run / "arrays" / "arrays.json").exists()
+
+
+def test_removed_arrays_are_made_again_and_the_board_is_the_same(
+    bump_sample: Path, tmp_path: Path, in_process: None
+) -> None:
+    run = made(bump_sample, tmp_path)
+    shutil.rmtree(run / "arrays")
+    before = (run / "sweep.json").read_bytes()
+    assert board(sweep(settings(bump_sample), run, jobs=1)) == board(
+        sweep(settings(bump_sample), tmp_path / "whole", jobs=1)
+    )
+    assert (run / "sweep.json").read_bytes() == before
+
+
 def test_folder_of_another_version_is_refused(bump_sample: Path, tmp_path: Path, in_process: None) -> None:
     run = made(bump_sample, tmp_path)
     info = json.loads((run / "sweep.json").read_text())
@@ -246,6 +290,16 @@ def test_second_coordinator_is_refused(bump_sample: Path, tmp_path: Path) -> Non
     (tmp_path / "run").mkdir()
     with hold(tmp_path / "run"), pytest.raises(BusyError, match="must have one coordinator"):
         sweep(settings(bump_sample), tmp_path / "run")
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    with hold(tmp_path):
+        dead = json.loads((tmp_path / "coordinator.lease").read_text()) | {"pid": 2**22 + 1}
+        (tmp_path / ".coordinator.dead.lease").write_text(json.dumps(dead))
+        (tmp_path / "records" / ".0000.json.part").write_text("{")
+        tidy(tmp_path)
+        assert sorted(path.name for path in tmp_path.rglob("*")) == ["coordinator.lease", "records"]
 
 
 def test_sweep_without_a_usable_configuration_ends_with_one_sentence(
@@ -309,11 +363,11 @@ def test_refusal_of_a_worker_is_passed_on(bump_sample: Path, tmp_path: Path, mon
 
 def test_records_of_another_plan_are_refused(bump_sample: Path, tmp_path: Path, in_process: None) -> None:
     run = made(bump_sample, tmp_path)
-    path = run / "records" / "0000.json"
+    path = next((run / "records").glob("*.json"))
     record = json.loads(path.read_text())
     record["fits"][0]["seed"] += 1
     path.write_text(json.dumps(record))
-    with pytest.raises(InputError, match=r"0000\.json must hold the fits that the settings plan"):
+    with pytest.raises(InputError, match=r"0\d+\.json must hold the fits that the settings plan"):
         sweep(settings(bump_sample), run)
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from townsend.errors import BusyError
 from townsend.sweep import lease as room
-from townsend.sweep.lease import hold
+from townsend.sweep.lease import hold, tidy_leases
 
 HOLD = """
 import sys, time
@@ -166,3 +166,33 @@ def test_one_of_many_wins(tmp_path: Path, stale: bool) -> None:
     assert (len(winners), len(losers)) == (1, 5)
     winners[0].close()
     assert list(tmp_path.iterdir()) == []
+
+
+def private(folder: Path, name: str, older_s: float = 0.0, **holder: Any) -> None:
+    """Leave the private file of an attempt to get the lease, `older_s` seconds older than the lease itself."""
+    path = folder / f".coordinator.{name}.lease"
+    path.write_text(json.dumps({"host": "h", "pid": os.getpid(), "started": 1, "uuid": name, **holder}))
+    written = (folder / "coordinator.lease").stat().st_mtime - older_s
+    os.utime(path, (written, written))
+
+
+def test_private_files_of_the_dead_and_the_old_are_removed_by_the_holder(tmp_path: Path) -> None:
+    here, started = room._boot_id(), room._start_time(os.getpid())
+    with hold(tmp_path):
+        private(tmp_path, "dead", boot_id=here)  # our number, but another start
+        private(tmp_path, "living", older_s=100, boot_id=here, started=started)
+        private(tmp_path, "elsewhere-young", older_s=50, boot_id="another")
+        private(tmp_path, "elsewhere-old", older_s=70, boot_id="another")
+        private(tmp_path, "torn-young", older_s=50, other=1)
+        private(tmp_path, "torn-old", older_s=70, other=1)
+        tidy_leases(tmp_path)
+        left = {path.name for path in tmp_path.iterdir()}
+    names = ("living", "elsewhere-young", "torn-young")
+    assert left == {"coordinator.lease", *(f".coordinator.{name}.lease" for name in names)}
+
+
+def test_nothing_is_removed_without_a_lease(tmp_path: Path) -> None:
+    with hold(tmp_path):
+        private(tmp_path, "dead", boot_id=room._boot_id())
+    tidy_leases(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".coordinator.dead.lease"]

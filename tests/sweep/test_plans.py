@@ -107,11 +107,20 @@ def test_grid_brackets_hold_fits_of_one_shape_and_every_trial_once() -> None:
     brackets = make_plan(settings(bracket_size=3), OBJECTIVE).ready()
     trials = [fit.trial for bracket in brackets for fit in bracket.fits]
     assert sorted(trials) == list(range(16))
-    assert [bracket.number for bracket in brackets] == list(range(len(brackets)))
+    by_number = sorted(brackets, key=lambda bracket: bracket.number)
+    assert [bracket.number for bracket in by_number] == list(range(len(brackets)))
+    assert [bracket.fits[0].trial for bracket in by_number] == sorted(bracket.fits[0].trial for bracket in brackets)
     assert max(len(bracket.fits) for bracket in brackets) == 3
     for bracket in brackets:
         shapes = {(fit.hyperparameters["topology"], fit.hyperparameters["batch_size"]) for fit in bracket.fits}
         assert len(shapes) == 1
+
+
+def test_long_brackets_begin_first() -> None:
+    brackets = make_plan(settings(bracket_size=2), OBJECTIVE).ready()
+    assert [bracket.fits[0].hyperparameters["topology"] for bracket in brackets] == ["8 16 1"] * 4 + ["4 8 1"] * 4
+    uneven = [len(bracket.fits) for bracket in make_plan(settings(bracket_size=3), OBJECTIVE).ready()]
+    assert uneven == [3, 3, 1, 1, 3, 3, 1, 1]  # one of the large topology costs more than three of the small
 
 
 def test_plan_is_ready_once() -> None:

@@ -1,6 +1,7 @@
 """Single-threaded worker processes on this machine, one unit each at a time, and no barrier between units.
 
-A worker lives as long as its engine and no longer. When one dies, its unit is tried once more in a new one.
+A worker lives as long as its engine and no longer. When one dies, its unit is tried once more in a new one; a unit that
+has reported progress since its last death has both tries again.
 """
 
 from __future__ import annotations
@@ -179,6 +180,8 @@ class LocalEngine:
             messages.append(message)
             if message.news.final:
                 worker.unit = None
+            else:
+                self._deaths[message.unit] = 0  # what killed the last process is behind
         return messages
 
     def _bury(self, worker: _Worker) -> list[Message]:

@@ -4,9 +4,8 @@ What to use when
 ----------------
 - `clustered_auc`: AUC with its analytic error, one pass; the default of every board.
 - `bootstrap_auc`: the same error by resampling, to check the former.
-- `bootstrap_ratio`: an efficiency or purity: a sum over groups divided by another.
-- `bootstrap_figures`, `bootstrap_function`: any function of sums over groups (F1, efficiency x purity ...).
-- `confusion_by_group`, `sum_by_group`: the sums they take.
+- `bootstrap_figures`: any functions of sums over groups (efficiency, purity, F1, their product ...).
+- `confusion_by_group`: such sums.
 
 Examples of one group share a waveform, its noise and its pile-up: they are not independent, so a group is
 drawn or left as a whole. Errors are one standard deviation. All resampling starts from `BOOTSTRAP_SEED`
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from townsend.errors import InputError
-from townsend.evaluate.classification import checked, ratio
+from townsend.evaluate.classification import checked
 from townsend.tasks.base import Metric
 
 __all__ = [
@@ -29,12 +28,8 @@ __all__ = [
     "RESAMPLES",
     "bootstrap_auc",
     "bootstrap_figures",
-    "bootstrap_function",
-    "bootstrap_ratio",
     "clustered_auc",
     "confusion_by_group",
-    "group_counts",
-    "sum_by_group",
 ]
 
 BOOTSTRAP_SEED = 1901  # the year of Townsend's paper on ionization by collision
@@ -45,7 +40,11 @@ _CHUNK_ENTRIES = 4_000_000  # weights held at a time: 16 MB, whatever the number
 
 
 def _weight_chunks(groups: int, resamples: int, seed: int) -> Iterator[NDArray[np.int32]]:
-    """Yield (rows, groups) weights, `resamples` rows in all; the numbers do not depend on the chunking."""
+    """Yield (rows, groups): how often each group is drawn in each resample, `resamples` rows in all.
+
+    Rows are multinomial: as many groups are drawn, with replacement, as there are. The numbers do not depend on the
+    chunking.
+    """
     rng = np.random.default_rng(seed)
     rows = max(1, _CHUNK_ENTRIES // max(groups, 1))
     for start in range(0, resamples, rows):
@@ -70,29 +69,6 @@ def _at_least_two(groups: int) -> None:
     if groups < 2:
         msg = f"an error by groups needs at least 2 groups (got {groups}); give a larger sample"
         raise InputError(msg)
-
-
-def group_counts(group: ArrayLike, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> NDArray[np.int32]:
-    """Return (resamples, groups): how often each group is drawn in each resample.
-
-    Rows are multinomial: as many groups are drawn, with replacement, as there are. Columns follow the groups'
-    labels in ascending order, as the sums of `sum_by_group`.
-
-    Arguments:
-        group: (n,) label of each example's group, at least 2 different.
-        resamples: rows; seed: of the draws.
-    """
-    _, groups = _numbered(group)
-    return np.concatenate(list(_weight_chunks(groups, resamples, seed)))
-
-
-def sum_by_group(group: ArrayLike, values: ArrayLike) -> Floats:
-    """Return (groups,) or (groups, k): the sums of `values` (n,) or (n, k) over each group, ascending labels."""
-    table = np.asarray(values, dtype=np.float64)
-    number, groups = _numbered(group, len(table))
-    if table.ndim == 1:
-        return np.bincount(number, weights=table, minlength=groups).astype(np.float64)
-    return np.stack([np.bincount(number, weights=column, minlength=groups) for column in table.T], axis=1)
 
 
 def confusion_by_group(scores: ArrayLike, labels: ArrayLike, group: ArrayLike, threshold: float) -> Floats:
@@ -122,28 +98,6 @@ def bootstrap_figures(
     sums = np.concatenate([weights @ table for weights in _weight_chunks(len(table), resamples, seed)])
     total = table.sum(axis=0)
     return {name: Metric(float(figure(total)), float(np.std(figure(sums), ddof=1))) for name, figure in figures.items()}
-
-
-def bootstrap_function(
-    counts: ArrayLike,
-    figure: Callable[[Floats], Floats],
-    resamples: int = RESAMPLES,
-    seed: int = BOOTSTRAP_SEED,
-) -> Metric:
-    """Return one figure with its error; see `bootstrap_figures`."""
-    return bootstrap_figures(counts, {"figure": figure}, resamples, seed)["figure"]
-
-
-def bootstrap_ratio(
-    numerator: ArrayLike, denominator: ArrayLike, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED
-) -> Metric:
-    """Return sum(numerator) / sum(denominator) with its error; 0.0 where the denominator is empty.
-
-    Arguments:
-        numerator, denominator: (groups,) sums of each group, for example electrons found and electrons true.
-    """
-    counts = np.stack([np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)], axis=1)
-    return bootstrap_function(counts, lambda sums: ratio(sums[..., 0], sums[..., 1]), resamples, seed)
 
 
 def clustered_auc(scores: ArrayLike, labels: ArrayLike, group: ArrayLike) -> Metric:

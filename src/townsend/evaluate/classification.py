@@ -7,7 +7,6 @@ What to use when
 - `confusion`, then `.precision`, `.recall`, `.f1` ...: at one threshold, at the prevalence of the examples given.
 - `balanced`: the same table re-weighted to as much signal as background (to compare with published
   figures made on a balanced set); no example is thrown away.
-- `best_f1_threshold`: the threshold to choose on a validation set.
 - `FIGURES`: the threshold figures as functions of an array of counts, for errors by resampling.
 
 An example counts as predicted signal when score >= threshold. Figures whose denominator is empty (no
@@ -32,7 +31,6 @@ __all__ = [
     "auc",
     "balanced",
     "balanced_counts",
-    "best_f1_threshold",
     "checked",
     "confusion",
     "ratio",
@@ -262,24 +260,3 @@ def balanced(table: Confusion) -> Confusion:
     """Return the table re-weighted to a prevalence of one half; nothing is drawn or dropped."""
     tp, fp, fn, tn = (float(count) for count in balanced_counts(table.counts))
     return Confusion(tp, fp, fn, tn)
-
-
-def best_f1_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Return the threshold with the highest F1 at the prevalence of the examples, exact over all thresholds.
-
-    It lies halfway between the lowest score accepted and the next below, so that rounding elsewhere does not
-    move an example across; of equally good ones the highest is taken.
-    """
-    values, signal = checked(scores, labels)
-    order = np.argsort(-values, kind="stable")
-    descending = values[order]
-    last_of_tie = np.append(np.flatnonzero(np.diff(descending)), len(values) - 1)
-    true_positive = np.cumsum(signal[order])[last_of_tie]
-    score = 2 * true_positive / (last_of_tie + 1 + signal.sum())
-    cut = int(last_of_tie[np.argmax(score)])
-    accepted = float(descending[cut])
-    if cut == len(values) - 1:
-        return accepted
-    below = float(descending[cut + 1])
-    middle = below + 0.5 * (accepted - below)
-    return middle if below < middle < accepted else accepted

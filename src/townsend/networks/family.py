@@ -5,6 +5,7 @@ What to use when
 - `check_network`: is this configuration one the family can build? Needs no Keras, so it is asked before work begins.
 - `build_network`: the model itself, with weights that are a function of the seed alone.
 - `shape_names`: the hyperparameters that decide the shapes of a family's arrays.
+- `cost_hint`: which of two configurations takes longer to train?
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from townsend.networks import lstm
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["FAMILIES", "build_network", "check_network", "shape_names"]
+__all__ = ["FAMILIES", "build_network", "check_network", "cost_hint", "shape_names"]
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,17 @@ class Family:
         shape_names: those of them that decide the shapes of its arrays.
         check: raises ConfigError on a bad value.
         build: (hyperparameters, input shape, seed) -> model.
+        cost: hyperparameters -> time to train, in any unit; only compared.
     """
 
     names: tuple[str, ...]
     shape_names: tuple[str, ...]
     check: Callable[[Mapping[str, Any]], None]
     build: Callable[[Mapping[str, Any], tuple[int, ...], int], keras.Model]
+    cost: Callable[[Mapping[str, Any]], float]
 
 
-FAMILIES: Mapping[str, Family] = {"lstm": Family(lstm.NAMES, lstm.SHAPE_NAMES, lstm.check, lstm.build)}
+FAMILIES: Mapping[str, Family] = {"lstm": Family(lstm.NAMES, lstm.SHAPE_NAMES, lstm.check, lstm.build, lstm.cost)}
 
 
 def build_network(
@@ -76,6 +79,11 @@ def check_network(family: str, hyperparameters: Mapping[str, Any]) -> None:
 def shape_names(family: str) -> tuple[str, ...]:
     """Return the hyperparameters that decide the shapes of the family's arrays."""
     return _family(family).shape_names
+
+
+def cost_hint(family: str, hyperparameters: Mapping[str, Any]) -> float:
+    """Return about how long a configuration takes to train, in a unit of the family's own."""
+    return _family(family).cost(hyperparameters)
 
 
 def _family(name: str) -> Family:

@@ -22,7 +22,7 @@ from townsend.networks.backend import any_keras
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["ACTIVATIONS", "NAMES", "SHAPE_NAMES", "build", "check"]
+__all__ = ["ACTIVATIONS", "NAMES", "SHAPE_NAMES", "build", "check", "cost"]
 
 NAMES = ("topology", "activations", "dropout")
 SHAPE_NAMES = ("topology",)
@@ -50,6 +50,12 @@ def check(hyperparameters: Mapping[str, Any]) -> None:
     _topology(hyperparameters["topology"])
     _activations(hyperparameters["activations"])
     _dropout(hyperparameters["dropout"])
+
+
+def cost(hyperparameters: Mapping[str, Any]) -> int:
+    """Return the multiplications of one sample of a window, but for those with its few channels."""
+    units, hidden, _ = _topology(hyperparameters["topology"])
+    return units * (4 * units + hidden)
 
 
 def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int) -> keras.Model:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.errors import InputError
+from townsend.errors import InputError, printable
 from townsend.evaluate.classification import Confusion, balanced, confusion
 from townsend.files import read_json
 from townsend.report.style import COLOURS, panels, save, styled
 from townsend.sweep.board import Board, board
-from townsend.sweep.board_verdicts import printable, shown
+from townsend.sweep.board_verdicts import shown
 from townsend.sweep.records import read_curves
 from townsend.tasks.base import Metric
 from townsend.training.records import FitRecord
@@ -269,7 +269,7 @@ def draw_board(run: Path, folder: Path, metrics: Sequence[str] | None = None) ->
         metric_per_configuration(table, metric, folder / f"configurations-{_file_name(metric)}.png")
     best = table.best
     if best is None:
-        log.warning("no configuration of %s may be chosen: its curves are not drawn", run)
+        log.info("no configuration of %s may be chosen: its curves are not drawn", run)
         return folder
     curves, name = read_curves(run, best.trial), f"{table.source}, trial {best.trial}"
     if "loss" in curves:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from townsend.errors import printable
 from townsend.report.style import COLOURS, figure, save, styled
-from townsend.sweep.board_verdicts import printable
 
 __all__ = ["draw_trace"]
 

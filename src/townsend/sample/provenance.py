@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["Provenance", "versions"]
 
-_REPORTED = ("townsend", "numpy", "scipy", "numba", "uproot", "awkward", "keras", "jax", "optuna", "scikit-learn")
+_REPORTED = ("townsend", "numpy", "scipy", "numba", "uproot", "awkward", "keras", "jax", "optuna")
 
 
 def versions() -> dict[str, str]:

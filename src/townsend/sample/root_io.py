@@ -4,6 +4,7 @@ What to use when
 ----------------
 - `write_root`: one file, whole or absent.
 - `read_root`: one file, or the rows `start` to `stop` of it, in memory.
+- `count_waveforms`: how many a file holds.
 - `iterate_root`: any number of files, a few waveforms at a time.
 
 Layout: a TTree `waveforms` with a branch a column (`samples` is `int16[s]`; lists of electrons and clusters are one
@@ -29,7 +30,7 @@ from townsend.files import atomic_path
 from townsend.sample.provenance import Provenance
 from townsend.sample.waveforms import Truth, Waveforms
 
-__all__ = ["MAXIMUM_LENGTH", "MAXIMUM_SAMPLES", "TREE", "iterate_root", "read_root", "write_root"]
+__all__ = ["MAXIMUM_LENGTH", "MAXIMUM_SAMPLES", "TREE", "count_waveforms", "iterate_root", "read_root", "write_root"]
 
 TREE = "waveforms"
 METADATA = "townsend"
@@ -79,6 +80,12 @@ def read_root(path: Path, tree: str = TREE, start: int | None = None, stop: int 
     with _opened(path) as file:
         found = _tree(file, path, tree)
         return _rows(found, _read_metadata(file, path), path, slice(start, stop))
+
+
+def count_waveforms(path: Path) -> int:
+    """Return how many waveforms a file holds, without reading them; raises InputError as `read_root` does."""
+    with _opened(path) as file:
+        return int(_tree(file, path, TREE).num_entries)
 
 
 def iterate_root(paths: Iterable[Path], step: int = 2048) -> Iterator[Waveforms]:

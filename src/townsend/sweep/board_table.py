@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from townsend.errors import InputError, did_you_mean
+from townsend.errors import InputError, did_you_mean, printable
 from townsend.files import write_text
-from townsend.sweep.board_verdicts import grouped, printable, shown, shown_value
+from townsend.sweep.board_verdicts import grouped, shown, shown_value
 from townsend.tasks.base import Metric
 from townsend.training.records import FitRecord
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
+from townsend.errors import printable
 from townsend.evaluate.verdict import Verdict
 from townsend.tasks.base import Metric
 from townsend.training.records import SENTENCES, FitRecord, Outcome
@@ -16,7 +17,7 @@ from townsend.training.records import SENTENCES, FitRecord, Outcome
 if TYPE_CHECKING:
     from townsend.sweep.board import Board
 
-__all__ = ["board_verdicts", "grouped", "printable", "shown", "shown_value"]
+__all__ = ["board_verdicts", "grouped", "shown", "shown_value"]
 
 _MOST_VALUES = 8  # a hyperparameter with more values was drawn from a range: no best row of each
 _MOST_TRIALS = 8
@@ -40,11 +41,6 @@ def board_verdicts(board: Board) -> tuple[Verdict, ...]:
     return tuple(found)
 
 
-def printable(text: str) -> str:
-    """Return text whose control characters are written as escapes, so that it cannot steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def shown_value(value: Any) -> str:
     """Return a hyperparameter as a person writes it."""
     if value is None:
@@ -56,9 +52,9 @@ def shown_value(value: Any) -> str:
 
 def grouped(columns: Iterable[str]) -> str:
     """Return names of columns as a list in which those of one group, "natural.f1", are named once, "natural.*"."""
-    columns = list(columns)
-    families = Counter(column.rpartition(".")[0] for column in columns)
-    named = (f"{f}.*" if families[f := column.rpartition(".")[0]] > 1 and f else column for column in columns)
+    group = {column: column.removesuffix(".ceiling").rpartition(".")[0] for column in columns}
+    size = Counter(group.values())
+    named = (f"{group[c]}.*" if group[c] and size[group[c]] > 1 else c for c in group)
     return ", ".join(dict.fromkeys(named))
 
 

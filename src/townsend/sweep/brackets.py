@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from townsend.networks.family import check_network, shape_names
+from townsend.networks.family import check_network, cost_hint, shape_names
 from townsend.sweep.proposals import Proposals
 from townsend.sweep.settings import Range, SweepSettings
 from townsend.sweep.space import grid_configurations, grid_size
@@ -57,10 +57,12 @@ class ListPlan:
         size = settings.bracket_size
         cut = [tuple(fits[i : i + size]) for fits in groups.values() for i in range(0, len(fits), size)]
         in_order = sorted(cut, key=lambda fits: fits[0].trial)
-        self._brackets = [Bracket(number, fits) for number, fits in enumerate(in_order)]
+        numbered = [Bracket(number, fits) for number, fits in enumerate(in_order)]
+        costs = [sum(cost_hint(settings.network, split(fit.hyperparameters)[1]) for fit in fits) for fits in in_order]
+        self._brackets = sorted(numbered, key=lambda bracket: -costs[bracket.number])
 
     def ready(self) -> list[Bracket]:
-        """Return all brackets the first time, none later."""
+        """Return all brackets the first time, the longest first so that no core idles at the end; none later."""
         brackets, self._brackets = self._brackets, []
         return brackets
 

@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from townsend.errors import InputError
+from townsend.errors import InputError, printable
 from townsend.evaluate.verdict import Verdict
 from townsend.files import read_json
 from townsend.sample.provenance import versions
-from townsend.sweep.board_verdicts import printable, shown, shown_value
+from townsend.sweep.board_verdicts import shown, shown_value
 from townsend.tasks.base import Arrays, Evaluation, Metric
 from townsend.training.records import FitRecord
 

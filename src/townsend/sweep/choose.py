@@ -11,10 +11,7 @@ targets, groups and curves of the test set) and `training.npz` (epoch curves, sc
 
 from __future__ import annotations
 
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +22,8 @@ from numpy.typing import NDArray
 from townsend.errors import InputError
 from townsend.evaluate.overtraining import Scored, overtraining
 from townsend.evaluate.verdict import Verdict
-from townsend.files import atomic_path, read_json, write_json, write_text
+from townsend.files import atomic_path, write_json, write_text
+from townsend.folders import check_replaceable, folder_as_a_whole
 from townsend.networks.backend import any_keras
 from townsend.networks.family import build_network
 from townsend.sweep.board import Board, board
@@ -68,7 +66,7 @@ def choose(run: Path, output: Path) -> Path:
     Raises InputError when no configuration may be chosen, the output folder holds other things, or the kept
     weights do not repeat the figure on the board.
     """
-    _check_output(output)
+    check_replaceable(output, "card.json", MADE_BY, _OWN)
     info, ranking = run_info(run), board(run)
     best = ranking.best
     if best is None:
@@ -81,7 +79,7 @@ def choose(run: Path, output: Path) -> Path:
     network = _network(run, info, best, arrays)
     judged = _judge(network, task, arrays, ranking, best)
     curves = read_curves(run, best.trial)
-    with _folder_as_a_whole(output) as folder:
+    with folder_as_a_whole(output) as folder:
         network.save(folder / "model.keras")
         _save_arrays(folder / "test.npz", _test_arrays(arrays.splits["test"], judged))
         _save_arrays(folder / "training.npz", {**curves, **_training_arrays(arrays, judged)})
@@ -174,46 +172,3 @@ def _training_arrays(arrays: Arrays, judged: _Judged) -> dict[str, NDArray[Any]]
 def _save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     with atomic_path(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
-
-
-def _check_output(output: Path) -> None:
-    """Raise InputError unless `output` is new, empty or made by `choose`."""
-    if output.is_dir():
-        names = {path.name for path in output.iterdir()}
-        made_here = "card.json" in names and _made_by(output / "card.json") == MADE_BY
-        others = sorted(names - _OWN if made_here else names)
-        if not others:
-            return
-        msg = f"{output} must be new, empty or made by `townsend choose` (it holds {others[0]}); choose another folder"
-        raise InputError(msg)
-    if output.exists() or output.is_symlink():
-        msg = f"{output} must be a folder (it is a file); choose another name"
-        raise InputError(msg)
-
-
-def _made_by(path: Path) -> str:
-    try:
-        value = read_json(path)
-    except InputError:
-        return ""
-    return str(value.get("made_by", "")) if isinstance(value, dict) else ""
-
-
-@contextmanager
-def _folder_as_a_whole(target: Path) -> Iterator[Path]:
-    """Yield a new folder beside `target` that replaces it on success and is removed on failure."""
-    final = target.resolve()
-    final.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid.uuid4().hex[:12]
-    folder, former = (final.with_name(f".{final.name}.{mark}{ending}") for ending in ("", ".old"))
-    folder.mkdir()
-    try:
-        yield folder
-        if final.exists():
-            final.replace(former)
-        folder.replace(final)
-    finally:
-        if former.exists() and not final.exists():
-            former.replace(final)
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)

@@ -18,6 +18,7 @@ from townsend.config import dump_yaml, resolved
 from townsend.errors import InputError
 from townsend.files import fingerprint, write_json
 from townsend.sample.provenance import versions
+from townsend.sweep.lease import tidy_leases
 from townsend.sweep.records import RunInfo, run_info
 from townsend.sweep.settings import SweepSettings
 from townsend.tasks.base import Objective
@@ -60,7 +61,7 @@ def open_folder(run: Path, settings: SweepSettings, sample: str, objective: Obje
     Raises InputError, naming each difference, when the folder was made with something else.
     """
     values = resolved(settings)
-    if not (run / "sweep.json").is_file() or not (run / "arrays" / "arrays.json").is_file():  # nothing trained yet
+    if not _is_begun(run):
         mark = fingerprint(_compared(values))
         info = RunInfo(values, mark, versions(), sample, trials, objective)
         dump_yaml(settings, run / "sweep.yaml")
@@ -88,10 +89,16 @@ def open_folder(run: Path, settings: SweepSettings, sample: str, objective: Obje
 
 def tidy(run: Path) -> None:
     """Remove what killed processes left half-written; only for the one coordinator of the folder."""
+    tidy_leases(run)
     for name in _WRITTEN:
         for path in (run / name).glob(".*"):
             if path.is_file() and not path.name.endswith(".lease"):
                 path.unlink(missing_ok=True)
+
+
+def _is_begun(run: Path) -> bool:
+    """Whether the folder holds what depends on its settings: arrays, or records of which the arrays were removed."""
+    return (run / "arrays" / "arrays.json").is_file() or any((run / "records").glob("*.json"))
 
 
 def _compared(values: Mapping[str, Any]) -> dict[str, Any]:

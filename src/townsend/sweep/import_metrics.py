@@ -21,10 +21,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from townsend.errors import InputError
+from townsend.errors import InputError, printable
 from townsend.evaluate.verdict import Verdict
 from townsend.sweep.board import Board, by_rank
-from townsend.sweep.board_verdicts import printable
 from townsend.tasks.base import Metric, Objective
 from townsend.training.records import FitRecord, Outcome
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from townsend.errors import BusyError, InputError
 
-__all__ = ["BEAT_S", "Holder", "Lease", "hold"]
+__all__ = ["BEAT_S", "Holder", "Lease", "hold", "tidy_leases"]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ _WATCHED_BEATS = 3
 _NAME = "coordinator.lease"
 _WIDTH = 1024  # bytes; of fixed size, so that a beat is one small write in place
 _SETTLE_S = 0.5
+_ABANDONED_S = 60.0  # far more than the watching of another machine takes
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -119,6 +120,30 @@ def hold(folder: Path) -> Iterator[Lease]:
         yield lease
     finally:
         lease.release()
+
+
+def tidy_leases(folder: Path) -> None:
+    """Remove the private files of processes that were killed while they tried to get the lease; only for its holder.
+
+    One of a living process stays: it is still trying. Where that cannot be seen from here, one stays that is younger
+    than a minute before our own lease, by the clock of the disk.
+    """
+    try:
+        latest = (folder / _NAME).stat().st_mtime - _ABANDONED_S
+    except FileNotFoundError:  # taken over while we were suspended: the new holder tidies
+        return
+    for path in folder.glob(".coordinator.*.lease"):
+        found = _read(path)
+        alive = found.is_alive() if found else None
+        if alive is False or (alive is None and _written_before(path, latest)):
+            path.unlink(missing_ok=True)
+
+
+def _written_before(path: Path, time_s: float) -> bool:
+    try:
+        return path.stat().st_mtime < time_s
+    except FileNotFoundError:
+        return False
 
 
 def _acquire(folder: Path) -> Lease:

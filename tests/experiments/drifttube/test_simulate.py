@@ -16,6 +16,7 @@ from townsend.experiments.drifttube.settings import (
 )
 from townsend.experiments.drifttube.signal import single_electron_response, superpose
 from townsend.experiments.drifttube.simulate import digitize, longest_drift_ns, simulate_drifttube, simulate_waveforms
+from townsend.sample.reader import read_sample
 from townsend.sample.root_io import read_root
 
 QUIET = DriftTubeSettings(noise=NoiseSettings(spectrum="none"))
@@ -88,7 +89,7 @@ def test_number_of_clusters_is_the_slides(sample):
 
 
 def test_arrival_times_agree_with_garfield(reference):
-    """Quantiles of all arrivals, uniform beam: 2 % and 0.7 ns, about five times the error of 1,500 tracks."""
+    """Quantiles of all arrivals, uniform beam: 3 % and 0.7 ns, about five times the error of 1,500 tracks."""
     settings = DriftTubeSettings(track=TrackSettings(impact="uniform", impact_max_cm=0.399))
     ours = simulate_waveforms(settings, 0, 1500)
     times = ak.to_numpy(ak.flatten(ours.truth.electron_time_ns)) - ours.t0_ns
@@ -132,6 +133,36 @@ def test_a_sample_on_disk_is_the_one_in_memory_and_goes_on(tmp_path, sample):
     assert sum(made) == 600
     again = read_root(tmp_path / "mc" / "waveforms-00000.root").provenance
     assert parse(DriftTubeSettings, again.settings) == DriftTubeSettings()
+
+
+def test_a_sample_that_grows_past_a_shard_is_whole(tmp_path):
+    """2,100 leaves a short second shard, which 4,100 must make anew."""
+    settings = DriftTubeSettings(noise=NoiseSettings(spectrum="none"))
+    simulate_drifttube(2100, tmp_path / "mc", settings)
+    simulate_drifttube(4100, tmp_path / "mc", settings)
+    grown = read_sample(tmp_path / "mc")
+    assert grown.event.tolist() == list(range(4100))
+
+
+def test_a_damaged_shard_is_made_again(tmp_path):
+    simulate_drifttube(20, tmp_path / "mc", DriftTubeSettings())
+    shard = tmp_path / "mc" / "waveforms-00000.root"
+    shard.write_bytes(shard.read_bytes()[:3000])
+    simulate_drifttube(20, tmp_path / "mc", DriftTubeSettings())
+    equal(read_root(shard), simulate_waveforms(DriftTubeSettings(), 0, 20))
+
+
+@pytest.mark.parametrize("left", [".simulation.0a1b.json", ".waveforms-00000.0a1b.root"])
+def test_what_a_kill_left_half_written_does_not_stop_the_next_and_is_removed(tmp_path, left):
+    (tmp_path / "mc").mkdir()
+    (tmp_path / "mc" / left).write_text("half")
+    simulate_drifttube(5, tmp_path / "mc", DriftTubeSettings())
+    assert not (tmp_path / "mc" / left).exists()
+
+
+def test_a_seed_beyond_the_run_number_is_refused():
+    with pytest.raises(ConfigError, match="seed: must be less than 2147483648"):
+        parse(DriftTubeSettings, {"seed": 3_000_000_000})
 
 
 @pytest.mark.slow

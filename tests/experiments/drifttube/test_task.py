@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from townsend.errors import ConfigError, InputError
-from townsend.experiments.drifttube.settings import DriftTubeSettings, NoiseSettings
+from townsend.experiments.drifttube.settings import DigitizerSettings, DriftTubeSettings, NoiseSettings
 from townsend.experiments.drifttube.simulate import simulate_drifttube, simulate_waveforms
 from townsend.experiments.drifttube.task import task
 from townsend.sample.root_io import write_root
@@ -77,10 +77,11 @@ def test_the_perfect_finder_reaches_its_ceilings(arrays):
     assert metrics["auc_all"].value == 1.0
     assert metrics["auc_drift"].value == 1.0
     assert metrics["resolvable.purity"].value == 1.0
-    assert metrics["resolvable.efficiency"].value > 0.95
+    assert 0.9 < metrics["resolvable.efficiency"].value < 1.0  # candidates and their thinning cost 5 %
     assert metrics["balanced.f1"].value == 1.0
     for name in ("efficiency", "f1", "efficiency_x_purity"):
         assert metrics[f"all.{name}"].value <= metrics[f"all.{name}.ceiling"].value + 1e-9
+        assert metrics[f"resolvable.{name}.ceiling"].value == 1.0
     share = len(split.extra["resolvable_row"]) / len(split.extra["all_row"])
     assert metrics["all.f1.ceiling"].value == pytest.approx(2 * share / (1 + share))
 
@@ -101,6 +102,14 @@ def test_one_class_is_called_degenerate(arrays, score, kind):
     assert f"are called {kind}" in task.evaluate(arrays, "validation", scores, None).degenerate
 
 
+def test_peaks_are_judged_at_the_slides_and_the_public_codes_threshold_too(arrays):
+    split = arrays.splits["validation"]
+    scores = np.where(split.y > 0, 0.96, 0.7).astype(np.float32)
+    metrics = task.evaluate(arrays, "validation", scores, None).metrics
+    assert metrics["resolvable_at_0.95.purity"].value == 1.0
+    assert metrics["resolvable_at_0.5.purity"].value < 0.3
+
+
 def test_a_given_threshold_is_used(arrays):
     split = arrays.splits["test"]
     evaluation = task.evaluate(arrays, "test", split.y.copy(), 0.25)
@@ -108,23 +117,36 @@ def test_a_given_threshold_is_used(arrays):
 
 
 def test_too_few_waveforms_for_the_windows_are_named(sample):
-    with pytest.raises(
-        InputError, match=r"must hold 15000 signal windows .* simulate more waveforms or lower `windows`"
-    ):
-        task.prepare(sample, task.settings({"windows": 30000}), seed=1)
+    with pytest.raises(InputError, match=r"must hold 15000 signal .* simulate more waveforms or lower `windows`"):
+        task.prepare(sample, task.settings({**SMALL, "windows": 30000}), seed=1)
+
+
+def test_too_few_waveforms_to_judge_are_named(sample):
+    rule = r"must hold 500 waveforms for validation \(got 100 of 500\); simulate more .* lower `validation_waveforms`"
+    with pytest.raises(InputError, match=rule):
+        task.prepare(sample, task.settings({"windows": 2000}), seed=1)
+
+
+def test_a_saturated_sample_is_refused(tmp_path):
+    settings = DriftTubeSettings(digitizer=DigitizerSettings(full_scale_V=0.02))
+    simulate_drifttube(120, tmp_path / "mc", settings)
+    with pytest.raises(InputError, match=r"at most 1\.00% of its waveforms saturated \(got 1\d\d of 120\)"):
+        task.prepare(
+            tmp_path / "mc", task.settings({**SMALL, "validation_waveforms": 20, "test_waveforms": 20}), seed=1
+        )
 
 
 def test_a_sample_without_truth_is_refused(tmp_path):
     from dataclasses import replace
 
-    write_root(replace(simulate_waveforms(DriftTubeSettings(), 0, 20), truth=None), tmp_path / "waveforms-00000.root")
+    write_root(replace(simulate_waveforms(DriftTubeSettings(), 0, 300), truth=None), tmp_path / "waveforms-00000.root")
     with pytest.raises(InputError, match="must hold simulated truth"):
         task.prepare(tmp_path, task.settings(SMALL), seed=1)
 
 
 def test_a_sample_without_visible_electrons_is_refused(tmp_path):
     settings = DriftTubeSettings(noise=NoiseSettings(spectrum="white", rms_mV=100.0))
-    simulate_drifttube(60, tmp_path / "mc", settings)
+    simulate_drifttube(300, tmp_path / "mc", settings)
     with pytest.raises(InputError, match="must hold visible electrons"):
         task.prepare(tmp_path / "mc", task.settings({**SMALL, "visible_sigma": 50.0}), seed=1)
 

@@ -10,7 +10,6 @@ What to use when
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -23,7 +22,7 @@ from townsend.experiments.drifttube.matching import match_lists, merge_arrivals
 from townsend.experiments.drifttube.noise import noise_rms_mV
 from townsend.experiments.drifttube.settings import DriftTubeSettings
 from townsend.experiments.drifttube.signal import single_electron_response
-from townsend.experiments.drifttube.task_settings import PeakSettings
+from townsend.experiments.drifttube.task_settings import PeakFacts, PeakSettings
 from townsend.sample.waveforms import Truth, Waveforms
 from townsend.tasks.base import Split
 
@@ -36,7 +35,7 @@ class PeakArrays:
     Arguments:
         waveforms: with truth; settings: of the task; sample: folder, for messages.
 
-    Raises InputError when there is no truth.
+    Raises InputError when there is no truth or too many waveforms are saturated.
     """
 
     def __init__(self, waveforms: Waveforms, settings: PeakSettings, sample: Path) -> None:
@@ -46,46 +45,55 @@ class PeakArrays:
         self.truth = waveforms.truth
         self.waveforms, self.settings, self.sample = waveforms, settings, sample
         simulation = parse(DriftTubeSettings, waveforms.provenance.settings)
+        self._check_range(simulation.digitizer.bits)
         response = single_electron_response(simulation)
         self.delay_ns = response.delay_ns
         noise_mV = noise_rms_mV(simulation.noise, simulation.digitizer)
         self.visible_fC = settings.visible_sigma * noise_mV / float(response.table_mV.max())
 
-    def facts(self) -> dict[str, Any]:
+    def _check_range(self, bits: int) -> None:
+        """Raise InputError when too many waveforms reach the end of the digitiser's range."""
+        samples, limit = self.waveforms.samples, 2 ** (bits - 1)
+        saturated = int(np.count_nonzero((samples.max(axis=1) >= limit - 1) | (samples.min(axis=1) <= -limit)))
+        allowed = self.settings.max_saturated_fraction
+        if saturated > allowed * len(samples):
+            rule = f"{self.sample} must have at most {allowed:.2%} of its waveforms saturated"
+            msg = f"{rule} (got {saturated} of {len(samples)}); simulate with more full_scale_V or less gain"
+            raise InputError(msg)
+
+    def facts(self, scale_mV: float) -> PeakFacts:
         """Return what a model must carry to be applied elsewhere."""
         settings, waveforms = self.settings, self.waveforms
-        return {
-            "sampling_rate_ghz": waveforms.sampling_rate_ghz,
-            "before": settings.before,
-            "after": settings.after,
-            "tolerance_ns": settings.tolerance_ns,
-            "double_pulse_ns": settings.double_pulse_ns,
-            "quoted_double_pulse_ns": settings.quoted_double_pulse_ns,
-            "delay_ns": self.delay_ns,
-            "visible_fC": self.visible_fC,
-            "t0_ns": waveforms.t0_ns,
-            "max_drift_ns": waveforms.max_drift_ns,
-            "input": "window of mV, signals going up, minus its mean, divided by scale_mV",
-            "candidates": "samples with negative second difference",
-            "resolvable_truth": "visible electrons, those within double_pulse_ns merged",
-        }
+        return PeakFacts(
+            sampling_rate_ghz=waveforms.sampling_rate_ghz,
+            before=settings.before,
+            after=settings.after,
+            scale_mV=scale_mV,
+            delay_ns=self.delay_ns,
+            double_pulse_ns=settings.double_pulse_ns,
+            quoted_double_pulse_ns=settings.quoted_double_pulse_ns,
+            tolerance_ns=settings.tolerance_ns,
+            visible_fC=self.visible_fC,
+            t0_ns=waveforms.t0_ns,
+            max_drift_ns=waveforms.max_drift_ns,
+        )
 
     def balanced(self, rows: NDArray[np.int64], windows: int, random: np.random.Generator) -> Split:
         """Return `windows` windows, half signal, from as many of `rows` as needed, in order."""
         half, piece = windows // 2, 256
         parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]] = []
-        signal = 0
+        signal = background = 0
         for start in range(0, len(rows), piece):
             made = self.natural(rows[start : start + piece])
             parts.append((made.x, made.y, rows[start + made.group].astype(np.int32)))
-            signal += int(made.y.sum())
-            if signal >= half:
+            signal += int(np.count_nonzero(made.y))
+            background += int(np.count_nonzero(made.y == 0))
+            if min(signal, background) >= half:
                 break
-        if signal < half:
-            msg = (
-                f"the sample must hold {half} signal windows for {windows} windows (its {len(rows)} waveforms for this "
-                f"set hold {signal}); simulate more waveforms or lower `windows`"
-            )
+        if min(signal, background) < half:
+            rule = f"the sample must hold {half} signal and {half} background windows for {windows} windows"
+            held = f"its {len(rows)} waveforms for this set hold {signal} and {background}"
+            msg = f"{rule} ({held}); simulate more waveforms or lower `windows`"
             raise InputError(msg)
         x, y, group = (np.concatenate(column) for column in zip(*parts, strict=True))
         chosen = [random.choice(np.flatnonzero(y == label), half, replace=False) for label in (1, 0)]

@@ -126,7 +126,7 @@ class DigitizerSettings(Closed):
 class DriftTubeSettings(Closed):
     """The whole simulation; `seed` names the random streams."""
 
-    seed: int = Field(1, ge=0, description="names the sample")
+    seed: int = Field(1, ge=0, lt=1 << 31, description="names the sample")
     track: TrackSettings = TrackSettings()
     tube: TubeSettings = TubeSettings()
     ionization: IonizationSettings = IonizationSettings()

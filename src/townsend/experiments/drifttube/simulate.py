@@ -28,7 +28,7 @@ from townsend.experiments.drifttube.signal import Response, draw_avalanches, sin
 from townsend.experiments.drifttube.streams import BLOCK, stream
 from townsend.files import read_json, write_json
 from townsend.sample.provenance import Provenance
-from townsend.sample.root_io import write_root
+from townsend.sample.root_io import count_waveforms, write_root
 from townsend.sample.waveforms import Truth, Waveforms
 
 __all__ = ["SHARD", "digitize", "longest_drift_ns", "simulate_drifttube", "simulate_shard", "simulate_waveforms"]
@@ -178,9 +178,10 @@ def simulate_drifttube(
         output / f"waveforms-{number:05d}.root": (start, min(start + SHARD, waveforms))
         for number, start in enumerate(range(0, waveforms, SHARD))
     }
-    last = max(shards)  # the only shard that may have been shorter before
-    missing = {path: rows for path, rows in shards.items() if path == last or not path.exists()}
+    missing = {path: (start, stop) for path, (start, stop) in shards.items() if _held(path) != stop - start}
     progress(waveforms - sum(stop - start for start, stop in missing.values()))
+    if not missing:
+        return output
     if jobs == 1 or len(missing) == 1:
         for path, (start, stop) in missing.items():
             simulate_shard(settings, start, stop, path)
@@ -200,7 +201,16 @@ def simulate_drifttube(
     return output
 
 
+def _held(shard: Path) -> int:
+    """Return how many waveforms a shard holds, 0 where it is missing or damaged."""
+    try:
+        return count_waveforms(shard)
+    except InputError:
+        return 0
+
+
 def _claim(output: Path, waveforms: int, settings: DriftTubeSettings) -> None:
+    """Make the folder this sample's, or raise InputError when it holds something else."""
     description = output / "simulation.json"
     wanted = {"settings": resolved(settings), "waveforms": waveforms}
     if description.exists():
@@ -211,8 +221,17 @@ def _claim(output: Path, waveforms: int, settings: DriftTubeSettings) -> None:
                 f"seed {found['settings']['seed']}, other settings or more waveforms); choose another folder"
             )
             raise InputError(msg)
-    elif output.exists() and any(output.iterdir()):
-        msg = f"{output} must be an empty or new folder (it holds {next(output.iterdir()).name}); choose another"
-        raise InputError(msg)
+    elif output.exists():
+        others = sorted({path.name for path in output.iterdir()} - {path.name for path in _half_written(output)})
+        if others:
+            msg = f"{output} must be an empty or new folder (it holds {others[0]}); choose another"
+            raise InputError(msg)
+    write_json(description, wanted)  # first: from here on the folder is known as this sample's
+    for left in _half_written(output):
+        left.unlink()
     dump_yaml(settings, output / "simulation.yaml")
-    write_json(description, wanted)
+
+
+def _half_written(output: Path) -> list[Path]:
+    """Return what killed processes left of files that they were writing."""
+    return [path for pattern in (".simulation.*", ".waveforms-*.root") for path in output.glob(pattern)]

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.config import parse, resolved
+from townsend.errors import InputError
 from townsend.evaluate.bootstrap import bootstrap_figures, clustered_auc, confusion_by_group
 from townsend.evaluate.classification import FIGURES, balanced_counts, confusion, roc
 from townsend.experiments.drifttube.candidates import select_peaks
@@ -32,7 +33,7 @@ from townsend.experiments.drifttube.figures_of_merit import (
 )
 from townsend.experiments.drifttube.peak_arrays import PeakArrays
 from townsend.experiments.drifttube.streams import stream
-from townsend.experiments.drifttube.task_settings import PeakSettings
+from townsend.experiments.drifttube.task_settings import PeakFacts, PeakSettings
 from townsend.sample.reader import read_sample, sample_fingerprint
 from townsend.sample.splits import split_groups
 from townsend.tasks.base import Arrays, Evaluation, Metric, Objective, Split
@@ -71,6 +72,13 @@ class PeakTask:
             "test": 1 - chosen.train_fraction - chosen.validation_fraction,
         }
         rows = split_groups(len(waveforms), fractions, seed)
+        judged = {"validation": chosen.validation_waveforms, "test": chosen.test_waveforms}
+        for name, number in judged.items():
+            if len(rows[name]) < number:
+                rule = f"the sample must hold {number} waveforms for {name}"
+                remedy = f"simulate more waveforms or lower `{name}_waveforms`"
+                msg = f"{rule} (got {len(rows[name])} of {len(waveforms)}); {remedy}"
+                raise InputError(msg)
         maker = PeakArrays(waveforms, chosen, sample)
         monitor_windows = round(chosen.windows * chosen.monitor_share / (1 - chosen.monitor_share))
         train = maker.balanced(rows["train"], chosen.windows, stream(seed, "train windows", 0))
@@ -78,40 +86,43 @@ class PeakTask:
         splits = {
             "train": train,
             "monitor": maker.balanced(rows["validation"], monitor_windows, stream(seed, "monitor windows", 0)),
-            "validation": maker.natural(rows["validation"][: chosen.validation_waveforms]),
-            "test": maker.natural(rows["test"][: chosen.test_waveforms]),
+            **{name: maker.natural(rows[name][:number]) for name, number in judged.items()},
         }
         scaled = {
             name: Split(s.x[..., None] / np.float32(scale_mV), s.y, s.group, s.extra) for name, s in splits.items()
         }
-        return Arrays(scaled, {**maker.facts(), "scale_mV": scale_mV})
+        return Arrays(scaled, resolved(maker.facts(scale_mV)))
 
     def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:
         """Judge scores of `validation` or `test`; the threshold has the highest F1 against resolvable arrivals."""
-        chosen, facts = arrays.splits[split], arrays.facts
-        tolerance_ns = facts["tolerance_ns"]
-        resolvable = _truth_list(chosen, "resolvable")
+        chosen, facts = arrays.splits[split], parse(PeakFacts, arrays.facts)
+        truth = {
+            "resolvable": _truth_list(chosen, "resolvable"),
+            f"resolvable_{facts.quoted_double_pulse_ns:g}ns": _truth_list(chosen, "quoted"),
+            "all": _truth_list(chosen, "all"),
+        }
+        resolvable = truth["resolvable"]
 
-        def found(at: float) -> FoundPeaks:
-            return _found(chosen, scores, at, facts)
-
-        def f1_at(at: float) -> float:
-            return float(PEAK_FIGURES["f1"](count_matches(found(at), resolvable, tolerance_ns).sum(axis=0)))
+        def counts(at: float, arrivals: TruthList) -> NDArray[np.float64]:
+            return count_matches(_found(chosen, scores, at, facts), arrivals, facts.tolerance_ns)
 
         if threshold is None:
-            threshold = best_threshold(scores, chosen.y, f1_at)
-        peaks = found(threshold)
+            threshold = best_threshold(
+                scores, chosen.y, lambda at: float(PEAK_FIGURES["f1"](counts(at, resolvable).sum(axis=0)))
+            )
         in_drift = chosen.extra["in_drift"]
         metrics = {
             "auc_all": clustered_auc(scores, chosen.y, chosen.group),
             "auc_drift": clustered_auc(scores[in_drift], chosen.y[in_drift], chosen.group[in_drift]),
-            **_peak_figures("resolvable", count_matches(peaks, resolvable, tolerance_ns)),
+            **_peak_figures("resolvable", counts(threshold, resolvable)),
             **_window_figures(chosen, scores, threshold),
         }
-        for name, key in (("all", "all"), (f"resolvable_{facts['quoted_double_pulse_ns']:g}ns", "quoted")):
-            truth = _truth_list(chosen, key)
-            limits = ceiling(resolvable, truth, tolerance_ns)
-            metrics |= _peak_figures(name, count_matches(peaks, truth, tolerance_ns))
+        for point in (SLIDES_THRESHOLD, PUBLIC_CODE_THRESHOLD):
+            metrics |= _peak_figures(f"resolvable_at_{point:g}", counts(point, resolvable))
+        for name, arrivals in truth.items():
+            perfect = resolvable if name == "all" else arrivals
+            limits = ceiling(perfect, arrivals, facts.tolerance_ns)
+            metrics |= _peak_figures(name, counts(threshold, arrivals))
             metrics |= {f"{name}.{figure}.ceiling": Metric(value, 0.0) for figure, value in limits.items()}
         curve = roc(scores, chosen.y)
         curves: dict[str, NDArray[Any]] = {
@@ -162,8 +173,7 @@ def _truth_list(split: Split, name: str) -> TruthList:
     )
 
 
-def _found(split: Split, scores: NDArray[np.float32], threshold: float, facts: Mapping[str, Any]) -> FoundPeaks:
+def _found(split: Split, scores: NDArray[np.float32], threshold: float, facts: PeakFacts) -> FoundPeaks:
     row, sample = split.group.astype(np.int64), split.extra["sample"].astype(np.int64)
-    separation = round(facts["double_pulse_ns"] * facts["sampling_rate_ghz"])
-    kept = select_peaks(row, sample, scores, threshold, separation)
-    return FoundPeaks(row[kept], sample[kept] / facts["sampling_rate_ghz"] - facts["delay_ns"])
+    kept = select_peaks(row, sample, scores, threshold, facts.separation)
+    return FoundPeaks(row[kept], sample[kept] / facts.sampling_rate_ghz - facts.delay_ns)

@@ -1,4 +1,4 @@
-"""What the peak-finding task can be told."""
+"""What the peak-finding task can be told, and what a finder trained by it must carry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from townsend.config import Closed
 
-__all__ = ["PeakSettings"]
+__all__ = ["PeakFacts", "PeakSettings"]
 
 
 class PeakSettings(Closed):
@@ -25,6 +25,9 @@ class PeakSettings(Closed):
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the waveforms that select")
     validation_waveforms: int = Field(500, ge=20, description="waveforms judged at natural prevalence, validation")
     test_waveforms: int = Field(1000, ge=20, description="waveforms judged at natural prevalence, test")
+    max_saturated_fraction: float = Field(
+        0.01, ge=0, le=1, description="largest share of waveforms that may reach the end of the digitiser's range"
+    )
     monitor_share: float = Field(0.3, gt=0, lt=1, description="monitor windows / (training + monitor windows)")
 
     @model_validator(mode="after")
@@ -34,3 +37,32 @@ class PeakSettings(Closed):
             msg = f"train_fraction + validation_fraction must stay below 1 (got {taken:g}); the rest is the test set"
             raise ValueError(msg)
         return self
+
+
+class PeakFacts(Closed):
+    """What a finder must know to be applied to other waveforms; written into the arrays and the model card."""
+
+    sampling_rate_ghz: float = Field(gt=0)
+    before: int = Field(ge=1)
+    after: int = Field(ge=1)
+    scale_mV: float = Field(gt=0)
+    delay_ns: float
+    double_pulse_ns: float = Field(ge=0)
+    quoted_double_pulse_ns: float = Field(ge=0)
+    tolerance_ns: float = Field(gt=0)
+    visible_fC: float = Field(ge=0)
+    t0_ns: float
+    max_drift_ns: float
+    input: str = "window of mV, signals going up, minus its mean, divided by scale_mV"
+    candidates: str = "samples with negative second difference"
+    resolvable_truth: str = "visible electrons, those within double_pulse_ns merged"
+
+    @property
+    def width(self) -> int:
+        """Return the samples of a window."""
+        return self.before + 1 + self.after
+
+    @property
+    def separation(self) -> int:
+        """Return how many samples apart two peaks must be."""
+        return round(self.double_pulse_ns * self.sampling_rate_ghz)
