@@ -9,12 +9,13 @@ import platform
 import re
 import statistics
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BUSY_LOAD = 0.5  # processes that want a core while nothing of ours runs
+BUSY_CORES = 0.2  # what a quiet machine does besides
 
 
 def parser(description: str, repeats: int) -> argparse.ArgumentParser:
@@ -32,18 +33,32 @@ def parser(description: str, repeats: int) -> argparse.ArgumentParser:
 def machine(packages: Sequence[str]) -> list[str]:
     """Sentences that say on what the figures were measured."""
     now = dt.datetime.now(dt.UTC)
-    load = os.getloadavg()[0]
+    others = cores_in_use()
     busy = (
-        f"**the machine was busy (load {load:.1f} at the start): no figures to keep**"
-        if load > BUSY_LOAD
-        else f"load {load:.1f} at the start"
+        f"**the machine was busy ({others:.1f} cores at the start): no figures to keep**"
+        if others > BUSY_CORES
+        else f"{others:.1f} cores in use by others at the start"
     )
     versions = ", ".join(f"{name} {_version(name)}" for name in packages)
-    system = f"{platform.system()} {platform.release()}"
+    system = platform.system()
     return [
         f"{now:%d %B %Y}, {processor()}, {usable_cores()} usable cores, {system}; {busy}.",
         f"Python {platform.python_version()}{', ' if versions else ''}{versions}.",
     ]
+
+
+def cores_in_use(seconds: float = 2.0) -> float:
+    """Cores that other programs use now; the load average remembers minutes that are over."""
+
+    def idle_s() -> float:
+        return float(Path("/proc/uptime").read_text(encoding="ascii").split()[1])
+
+    try:
+        before, began = idle_s(), time.monotonic()
+        time.sleep(seconds)
+        return max(0.0, (os.cpu_count() or 1) - (idle_s() - before) / (time.monotonic() - began))
+    except OSError:
+        return os.getloadavg()[0]
 
 
 def processor() -> str:
