@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from townsend.errors import printable
 from townsend.evaluate.verdict import Verdict
-from townsend.tasks.base import Metric
+from townsend.tasks.base import CEILING, Metric
 from townsend.training.records import SENTENCES, FitRecord, Outcome
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def shown_value(value: Any) -> str:
 
 def grouped(columns: Iterable[str]) -> str:
     """Return names of columns as a list in which those of one group, "natural.f1", are named once, "natural.*"."""
-    group = {column: column.removesuffix(".ceiling").rpartition(".")[0] for column in columns}
+    group = {column: column.removesuffix(CEILING).rpartition(".")[0] for column in columns}
     size = Counter(group.values())
     named = (f"{group[c]}.*" if group[c] and size[group[c]] > 1 else c for c in group)
     return ", ".join(dict.fromkeys(named))

@@ -20,7 +20,7 @@ from townsend.evaluate.verdict import Verdict
 from townsend.files import read_json
 from townsend.sample.provenance import versions
 from townsend.sweep.board_verdicts import shown, shown_value
-from townsend.tasks.base import Arrays, Evaluation, Metric
+from townsend.tasks.base import CEILING, Arrays, Evaluation, Metric
 from townsend.training.records import FitRecord
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MADE_BY", "card", "card_text", "render_card"]
 
+_MOST_ROWS = 20  # in a terminal
 MADE_BY = "townsend choose"
 """Mark by which a folder is known as one that `choose` may replace."""
 
@@ -105,10 +106,8 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"- {'ok' if v['ok'] else '**note**'}: {v['sentence']}" for v in value["verdicts"])
     yield from ("", "## Figures", "", f"At threshold {value['threshold']:.6g}, chosen on validation.", "")
     biased = " (selection-biased)" if value["validation"]["selection_biased"] else ""
-    yield from (f"| figure | test | validation{biased} |", "|---|---|---|")
-    for name in test:
-        before = shown(_metric(validation[name])) if name in validation else "-"
-        yield f"| {name} | {shown(_metric(test[name]))} | {before} |"
+    yield from (f"| figure | test | its ceiling on test | validation{biased} |", "|---|---|---|---|")
+    yield from (f"| {' | '.join(row)} |" for row in _figure_rows(test, validation))
     yield from ("", "Errors are one standard deviation, from whole waveforms or events.")
     yield from ("", "## How to use it without townsend", "", *_recipe(value), "")
     yield f"Input: {_shape(value['input_shape'])} float32 numbers an example, prepared as the facts below say."
@@ -174,9 +173,20 @@ def render_card(model: Path) -> Group:
     grid = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     biased = "validation\n(selection-biased)" if value["validation"]["selection_biased"] else "validation"
     grid.add_column(Text("figure"), overflow="fold", vertical="bottom")  # gives way on a narrow terminal
-    for name in ("test", biased):
+    for name in ("test", "ceiling", biased):
         grid.add_column(Text(name), justify="right", no_wrap=True, vertical="bottom")
-    for name in test:
-        before = shown(_metric(validation[name])) if name in validation else "-"
-        grid.add_row(Text(printable(name)), Text(shown(_metric(test[name]))), Text(before))
-    return Group(*[verdict_line(v["ok"], v["sentence"]) for v in value["verdicts"]], grid)
+    rows = _figure_rows(test, validation)
+    for row in rows[:_MOST_ROWS]:
+        grid.add_row(*[Text(printable(cell)) for cell in row])
+    more = [Text(f"{len(rows) - _MOST_ROWS} more figures on the card")] if len(rows) > _MOST_ROWS else []
+    return Group(*[verdict_line(v["ok"], v["sentence"]) for v in value["verdicts"]], grid, *more)
+
+
+def _figure_rows(test: Mapping[str, Any], validation: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return name, figure on test, its ceiling there and figure on validation; ceilings have no row of their own."""
+
+    def cell(figures: Mapping[str, Any], name: str) -> str:
+        return shown(_metric(figures[name])) if name in figures else "-"
+
+    names = [name for name in test if not name.endswith(CEILING)]
+    return [(name, cell(test, name), cell(test, name + CEILING), cell(validation, name)) for name in names]

@@ -20,7 +20,11 @@ from numpy.typing import NDArray
 from townsend.errors import InputError
 from townsend.files import atomic_path, read_json, write_json
 
-__all__ = ["Arrays", "Evaluation", "Metric", "Objective", "Split", "Task"]
+__all__ = ["CEILING", "Arrays", "Evaluation", "Metric", "Objective", "Split", "Task"]
+
+
+CEILING = ".ceiling"
+"""`<metric>.ceiling` is the largest value that a metric of the same evaluation could have."""
 
 
 class Metric(NamedTuple):

@@ -36,7 +36,7 @@ from townsend.experiments.drifttube.streams import stream
 from townsend.experiments.drifttube.task_settings import PeakFacts, PeakSettings
 from townsend.sample.reader import read_sample, sample_fingerprint
 from townsend.sample.splits import split_groups
-from townsend.tasks.base import Arrays, Evaluation, Metric, Objective, Split
+from townsend.tasks.base import CEILING, Arrays, Evaluation, Metric, Objective, Split
 
 __all__ = ["PeakTask", "task"]
 
@@ -96,12 +96,8 @@ class PeakTask:
     def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:
         """Judge scores of `validation` or `test`; the threshold has the highest F1 against resolvable arrivals."""
         chosen, facts = arrays.splits[split], parse(PeakFacts, arrays.facts)
-        truth = {
-            "resolvable": _truth_list(chosen, "resolvable"),
-            f"resolvable_{facts.quoted_double_pulse_ns:g}ns": _truth_list(chosen, "quoted"),
-            "all": _truth_list(chosen, "all"),
-        }
-        resolvable = truth["resolvable"]
+        resolvable, quoted, every = (_truth_list(chosen, name) for name in ("resolvable", "quoted", "all"))
+        coarser = f"resolvable_{facts.quoted_double_pulse_ns:g}ns"
 
         def counts(at: float, arrivals: TruthList) -> NDArray[np.float64]:
             return count_matches(_found(chosen, scores, at, facts), arrivals, facts.tolerance_ns)
@@ -115,15 +111,16 @@ class PeakTask:
             "auc_all": clustered_auc(scores, chosen.y, chosen.group),
             "auc_drift": clustered_auc(scores[in_drift], chosen.y[in_drift], chosen.group[in_drift]),
             **_peak_figures("resolvable", counts(threshold, resolvable)),
+            **_peak_figures("all", counts(threshold, every)),
             **_window_figures(chosen, scores, threshold),
+            **_peak_figures(f"resolvable_at_{SLIDES_THRESHOLD:g}", counts(SLIDES_THRESHOLD, resolvable)),
+            **_peak_figures(f"resolvable_at_{PUBLIC_CODE_THRESHOLD:g}", counts(PUBLIC_CODE_THRESHOLD, resolvable)),
+            **_peak_figures(coarser, counts(threshold, quoted)),
         }
-        for point in (SLIDES_THRESHOLD, PUBLIC_CODE_THRESHOLD):
-            metrics |= _peak_figures(f"resolvable_at_{point:g}", counts(point, resolvable))
-        for name, arrivals in truth.items():
-            perfect = resolvable if name == "all" else arrivals
-            limits = ceiling(perfect, arrivals, facts.tolerance_ns)
-            metrics |= _peak_figures(name, counts(threshold, arrivals))
-            metrics |= {f"{name}.{figure}.ceiling": Metric(value, 0.0) for figure, value in limits.items()}
+        perfect = {"resolvable": (resolvable, resolvable), "all": (resolvable, every), coarser: (quoted, quoted)}
+        for name, (found, arrivals) in perfect.items():
+            limits = ceiling(found, arrivals, facts.tolerance_ns)
+            metrics |= {f"{name}.{figure}{CEILING}": Metric(value, 0.0) for figure, value in limits.items()}
         curve = roc(scores, chosen.y)
         curves: dict[str, NDArray[Any]] = {
             "roc.fpr": curve.fpr.astype(np.float32),
