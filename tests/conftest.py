@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 
 settings.register_profile("townsend", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("townsend")
+
+
+@pytest.fixture(autouse=True)
+def _default_log() -> Iterator[None]:
+    """Take back what `set_logging` does, which the command line calls, so that no test hears of another."""
+    logger = logging.getLogger("townsend")
+    level, propagate, handlers = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.propagate = propagate
+    logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 from townsend import set_logging
 from townsend.errors import InputError
-
-
-@pytest.fixture(autouse=True)
-def unchanged_logger() -> Iterator[None]:
-    """Put townsend's logger back as it was."""
-    logger = logging.getLogger("townsend")
-    before = (logger.level, logger.propagate, list(logger.handlers))
-    yield
-    logger.level, logger.propagate, logger.handlers = before
-    logger.setLevel(before[0])
 
 
 def test_message_is_shown_once_however_often_logging_is_set(capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,7 +195,7 @@ def test_all_figures_of_a_sweep(tmp_path: Path) -> None:
 
 def test_a_sweep_without_a_usable_row_is_drawn_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = small_run(tmp_path / "run", ROWS[2:3])
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO, logger="townsend"):
         folder = draw_board(run, tmp_path / "figures", ["auc"])
     assert [path.name for path in folder.iterdir()] == ["configurations-auc.png"]
     assert "no configuration" in caplog.text
