@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -191,3 +192,54 @@ def tiny_model(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     from townsend.api import choose
 
     return choose(tiny_run, tmp_path_factory.mktemp("tiny") / "model")
+
+
+Refused = Callable[..., str]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder`, but for the lease, in which its holder's heart beats."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != "coordinator.lease")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def _one_sentence(error: str) -> str:
+    """The sentence in what a command wrote to stderr, which holds nothing else."""
+    assert error.startswith("townsend: "), error
+    assert error.count("\n") == 1, error
+    assert "Traceback" not in error
+    return error.removeprefix("townsend: ").strip()
+
+
+@pytest.fixture
+def refused(townsend: Callable[..., Any], tmp_path: Path) -> Refused:
+    """Run a command that must be refused; return its sentence.
+
+    Nothing below `tmp_path` may have changed, and only below `new` may anything whole have been added.
+    """
+
+    def check(*arguments: object, new: Path | None = None) -> str:
+        before = contents(tmp_path)
+        ended = townsend(*arguments)
+        assert ended.status == 2, ended
+        sentence = _one_sentence(ended.err)
+        after = contents(tmp_path)
+        assert {name: after.get(name) for name in before} == before, "a good file was changed or removed"
+        added = [tmp_path / name for name in after if name not in before]
+        assert [path for path in added if new is None or not path.is_relative_to(new)] == [], "left behind"
+        assert [path for path in added if path.name.startswith(".")] == [], "half-written"
+        return sentence
+
+    return check
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A finished sweep that a test may spoil."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def one_sentence() -> Callable[[str], str]:
+    """The sentence in what a command wrote to stderr, which must hold nothing else."""
+    return _one_sentence
