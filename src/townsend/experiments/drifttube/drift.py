@@ -38,11 +38,6 @@ class DriftRelation:
     time_ns: NDArray[np.float64]
     spread_ns: NDArray[np.float64]
 
-    @property
-    def longest_ns(self) -> float:
-        """Mean drift time from the wall."""
-        return float(self.time_ns[-1])
-
     def time(self, radius_cm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean drift time [ns] from each radius [cm]."""
         return np.interp(radius_cm, self.radius_cm, self.time_ns)
