@@ -1,7 +1,8 @@
-"""One contestant of lstm_epoch.py: trains the slides' LSTM, one epoch whenever a line arrives on standard input.
+"""One contestant of lstm_epoch.py or cnn_epoch.py: trains a network of the slides, one epoch whenever a line arrives.
 
-Arguments: townsend|fit, topology, windows, batch size. Backend and threads come from the environment. `fit` needs Keras
-and NumPy alone, so that it runs in an environment without townsend. Each answer is one JSON line on standard output.
+Arguments: townsend|fit, lstm|cnn, topology or filters, examples, batch size. Lines arrive on standard input; each
+answer is one JSON line on standard output. Backend and threads come from the environment. `fit` needs Keras and NumPy
+alone, so that it runs in an environment without townsend.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from typing import Any
 
 import numpy as np
 
-ACTIVATIONS = ("relu", "sigmoid")
 DROPOUT = 0.1
-SAMPLES = 15
+SAMPLES, BINS = 15, 1024
+ACTIVATIONS = {"lstm": ("relu", "sigmoid"), "cnn": ("relu", "selu")}
+TRAINING = {"lstm": ("adam", "binary_crossentropy"), "cnn": ("rmsprop", "mean_squared_error")}
+SIZE = {"lstm": "topology", "cnn": "filters"}
 
 
-def data(windows: int) -> tuple[Any, Any]:
-    """Windows that can be told apart: noise, half of them with a step; speed does not hang on the values."""
+def data(family: str, examples: int) -> tuple[Any, Any]:
+    """Examples from which something can be learnt; speed does not hang on the values."""
     random = np.random.default_rng(1)
-    y = (np.arange(windows) % 2).astype(np.float32)
-    x = random.standard_normal((windows, SAMPLES, 1)).astype(np.float32)
+    if family == "cnn":
+        x = (random.random((examples, BINS, 1)) < 15 / BINS).astype(np.float32)
+        return x, x.sum((1, 2))
+    y = (np.arange(examples) % 2).astype(np.float32)
+    x = random.standard_normal((examples, SAMPLES, 1)).astype(np.float32)
     x[:, 5:] += y[:, None, None]
     return x, y
 
@@ -40,18 +46,19 @@ def wait() -> None:
         os._exit(0)
 
 
-def townsend_epochs(topology: str, windows: int, batch_size: int) -> None:
+def townsend_epochs(family: str, size: str, examples: int, batch_size: int) -> None:
     import jax
 
     from townsend.networks.family import build_network
     from townsend.training.epochs import compile_epochs, epoch_order
     from townsend.training.hyperparameters import TrainingHyperparameters
 
-    x, y = data(windows)
-    hyperparameters = {"topology": topology, "activations": " ".join(ACTIVATIONS), "dropout": DROPOUT}
-    network = build_network("lstm", hyperparameters, x.shape[1:], seed=1)
-    training = TrainingHyperparameters("adam", batch_size)
-    programs = compile_epochs(network, training, "binary_crossentropy", windows, windows)
+    x, y = data(family, examples)
+    optimizer, loss_name = TRAINING[family]
+    hyperparameters = {SIZE[family]: size, "activations": " ".join(ACTIVATIONS[family]), "dropout": DROPOUT}
+    network = build_network(family, hyperparameters, x.shape[1:], seed=1)
+    training = TrainingHyperparameters(optimizer, batch_size)
+    programs = compile_epochs(network, training, loss_name, examples, examples)
     state = programs.start(network, None)
     x, y = jax.numpy.asarray(x), jax.numpy.asarray(y)
     answer(parameters=network.count_params(), versions=versions(), compile_s=programs.compile_s)
@@ -60,14 +67,31 @@ def townsend_epochs(topology: str, windows: int, batch_size: int) -> None:
         wait()
         epoch += 1
         wall, cpu = time.perf_counter(), time.process_time()
-        order, weight = epoch_order(windows, batch_size, 1, epoch)
+        order, weight = epoch_order(examples, batch_size, 1, epoch)
         state, loss, _ = programs.train(state, x, y, order, weight)
         value = float(loss)
         jax.block_until_ready(state)
         answer(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu, loss=value)
 
 
-def fit_epochs(topology: str, windows: int, batch_size: int) -> None:
+def stock_network(family: str, size: str, shape: tuple[int, ...]) -> Any:
+    """The network, in Keras alone."""
+    from keras import Sequential, layers
+
+    numbers, names = [int(part) for part in size.split()], ACTIVATIONS[family]
+    if family == "lstm":
+        first = [layers.LSTM(numbers[0]), layers.Flatten(), layers.Dense(numbers[1], activation=names[0])]
+        last = layers.Dense(numbers[2], activation=names[1])
+    else:
+        first = []
+        for filters, name in zip(numbers, names, strict=True):
+            first += [layers.Conv1D(filters, 4, activation=name), layers.MaxPooling1D(2)]
+        first += [layers.Flatten(), layers.Dense(32, activation="relu")]
+        last = layers.Dense(1)
+    return Sequential([layers.Input(shape), *first, layers.Dropout(DROPOUT), last])
+
+
+def fit_epochs(family: str, size: str, examples: int, batch_size: int) -> None:
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         import tensorflow as tf
 
@@ -76,20 +100,11 @@ def fit_epochs(topology: str, windows: int, batch_size: int) -> None:
             tf.config.threading.set_inter_op_parallelism_threads(1)
     import keras
 
-    x, y = data(windows)
-    units, hidden, outputs = (int(part) for part in topology.split())
-    layers = keras.layers
-    network = keras.Sequential(
-        [
-            layers.Input(x.shape[1:]),
-            layers.LSTM(units),
-            layers.Flatten(),
-            layers.Dense(hidden, activation=ACTIVATIONS[0]),
-            layers.Dropout(DROPOUT),
-            layers.Dense(outputs, activation=ACTIVATIONS[1]),
-        ]
-    )
-    network.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    x, y = data(family, examples)
+    network = stock_network(family, size, x.shape[1:])
+    optimizer, loss_name = TRAINING[family]
+    metrics = ["accuracy"] if family == "lstm" else []
+    network.compile(optimizer=optimizer, loss=loss_name, metrics=metrics)
     answer(parameters=network.count_params(), versions=versions(), compile_s=None)  # Keras compiles in its first epoch
 
     class Turns(keras.callbacks.Callback):
@@ -121,5 +136,5 @@ def versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    _, program, layer_sizes, number, size = sys.argv
-    {"townsend": townsend_epochs, "fit": fit_epochs}[program](layer_sizes, int(number), int(size))
+    _, program, of_family, layer_sizes, number, rows = sys.argv
+    {"townsend": townsend_epochs, "fit": fit_epochs}[program](of_family, layer_sizes, int(number), int(rows))

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from townsend.networks.family import build_network
-from townsend.training.epochs import compile_epochs, epoch_order, in_chunks, predict
+from townsend.networks.programs import architecture
+from townsend.training.epochs import compile_epochs, epoch_order, in_chunks
 from townsend.training.hyperparameters import TrainingHyperparameters
-from townsend.training.programs import architecture
 
 # Keras 3.15 copies its variables in a way that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -101,18 +101,25 @@ def test_architecture_leaves_out_seeds_only() -> None:
     assert architecture(network()) != architecture(network(topology="5 5 1"))
 
 
-@pytest.mark.parametrize("count", [0, 1, 512, 700])
-def test_predict_equals_keras(count: int) -> None:
-    model, other = network(dropout=0.5), network(seed=4, dropout=0.5)
-    x = np.random.default_rng(2).normal(size=(count, 6, 1)).astype(np.float32)
-    scores = predict(model, x)
-    assert scores.shape == (count,)
-    assert scores.dtype == np.float32
-    np.testing.assert_allclose(scores, np.asarray(model(x))[:, 0] if count else [], rtol=1e-5)
-    np.testing.assert_array_equal(predict(other, x, model.get_weights()), scores)
+@pytest.mark.slow
+def test_epoch_of_a_convolutional_network_equals_keras_fit_with_the_same_dropout() -> None:
+    given = {"filters": "3 4", "activations": "relu selu", "dropout": 0.3}
+    ours, theirs = (build_network("cnn", given, (50, 1), seed=3) for _ in range(2))
+    random = np.random.default_rng(1)
+    x = (random.random((3 * BATCH, 50, 1)) < 0.1).astype(np.float32)
+    x[:, 30:] = 0  # a dead region: equal neighbours in every pooling
+    y = x.sum((1, 2))
+    count = len(x)
+    programs = compile_epochs(ours, TrainingHyperparameters("rmsprop", BATCH), "mean_squared_error", count, count)
+    order, weight = epoch_order(count, BATCH, 7, 1)
+    state, loss, _ = programs.train(programs.start(ours, None), x, y, order, weight)
 
-
-def test_score_of_an_example_does_not_depend_on_its_company() -> None:
-    x, _ = examples(600)
-    model = network()
-    np.testing.assert_array_equal(predict(model, x)[550:], predict(model, x[550:]))
+    theirs.compile(optimizer="rmsprop", loss="mean_squared_error")
+    rows = order.ravel()
+    history = theirs.fit(x[rows], y[rows], batch_size=BATCH, shuffle=False, verbose=0).history
+    assert float(loss) == pytest.approx(history["loss"][0], rel=1e-5)
+    for one, two in zip(state.trainable, theirs.trainable_variables, strict=True):
+        np.testing.assert_allclose(one, two.numpy(), rtol=1e-4, atol=5e-6)
+    monitored, _ = programs.monitor(state.trainable, state.other, *in_chunks(x, y))
+    assert float(monitored) == pytest.approx(theirs.evaluate(x, y, verbose=0), rel=1e-5)
+    assert [type(layer).__module__.split(".")[0] for layer in ours.layers] == ["keras"] * 9

@@ -11,8 +11,8 @@ import pytest
 
 from townsend.errors import InputError
 from townsend.networks.family import build_network
+from townsend.networks.stored import forward
 from townsend.tasks.base import Arrays, Split
-from townsend.training.epochs import predict
 from townsend.training.hyperparameters import split
 from townsend.training.keras_trainer import TrainedFit, TrainSettings, train
 from townsend.training.records import Fit, Outcome
@@ -68,12 +68,25 @@ def test_best_weights_are_kept_when_the_monitored_loss_rises() -> None:
     assert fit.best_epoch == 1 + int(np.argmin(curve))
     assert fit.epochs == fit.best_epoch + 3 == len(curve) < 10
     watched = CONTRARY.splits["monitor"]
-    scores = predict(network, watched.x)
+    scores = forward(network, watched.x)
     loss = -np.mean(np.log(np.where(watched.y > 0.5, scores, 1 - scores)))
     assert loss == pytest.approx(curve[fit.best_epoch - 1], rel=1e-4)
     assert loss < 0.99 * curve[-1]
     for one, two in zip(network.get_weights(), fit.weights, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_weights_of_a_convolutional_fit_are_those_of_its_stock_network() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(90, 20, 1)).astype(np.float32)
+    data = Split(x, x.mean((1, 2)), np.arange(90, dtype=np.int32))
+    given = {"filters": "2 3", "activations": "relu selu", "dropout": 0.0}
+    fit = Fit(0, 5, {**given, "optimizer": "adam", "batch_size": 30})
+    network, again = (build_network("cnn", given, (20, 1), fit.seed) for _ in range(2))
+    done = train(fit, network, "mean_squared_error", TrainSettings(2, 2), Arrays({"train": data, "monitor": data}, {}))
+    again.set_weights(done.weights)
+    errors = (forward(again, x) - data.y) ** 2
+    assert np.mean(errors) == pytest.approx(done.curves["monitor_loss"][done.best_epoch - 1], rel=1e-5)
 
 
 def test_patience_that_ends_with_the_last_epoch_is_no_early_stop() -> None:
@@ -107,6 +120,7 @@ PROGRAM = """
 import hashlib, sys
 import numpy as np
 from townsend.networks.family import build_network
+from townsend.networks.stored import forward
 from townsend.tasks.base import Arrays, Split
 from townsend.training.hyperparameters import split
 from townsend.training.keras_trainer import TrainSettings, train

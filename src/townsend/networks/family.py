@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from townsend.errors import ConfigError, did_you_mean
-from townsend.networks import lstm
+from townsend.networks import cnn, lstm
 
 if TYPE_CHECKING:
     import keras
@@ -42,7 +42,10 @@ class Family:
     cost: Callable[[Mapping[str, Any]], float]
 
 
-FAMILIES: Mapping[str, Family] = {"lstm": Family(lstm.NAMES, lstm.SHAPE_NAMES, lstm.check, lstm.build, lstm.cost)}
+FAMILIES: Mapping[str, Family] = {
+    "cnn": Family(cnn.NAMES, cnn.SHAPE_NAMES, cnn.check, cnn.build, cnn.cost),
+    "lstm": Family(lstm.NAMES, lstm.SHAPE_NAMES, lstm.check, lstm.build, lstm.cost),
+}
 
 
 def build_network(

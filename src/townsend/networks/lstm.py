@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from townsend.errors import ConfigError, did_you_mean
+from townsend.errors import ConfigError
 from townsend.networks.backend import any_keras
+from townsend.networks.values import ACTIVATIONS, activations, dropout_rate, layer_seeds, whole_numbers
 
 if TYPE_CHECKING:
     import keras
@@ -26,22 +25,6 @@ __all__ = ["ACTIVATIONS", "NAMES", "SHAPE_NAMES", "build", "check", "cost"]
 
 NAMES = ("topology", "activations", "dropout")
 SHAPE_NAMES = ("topology",)
-ACTIVATIONS = (
-    "elu",
-    "gelu",
-    "hard_sigmoid",
-    "leaky_relu",
-    "linear",
-    "mish",
-    "relu",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "tanh",
-)
 _LARGEST_LAYER = 65536
 
 
@@ -49,7 +32,7 @@ def check(hyperparameters: Mapping[str, Any]) -> None:
     """Raise ConfigError on a bad value."""
     _topology(hyperparameters["topology"])
     _activations(hyperparameters["activations"])
-    _dropout(hyperparameters["dropout"])
+    dropout_rate(hyperparameters["dropout"])
 
 
 def cost(hyperparameters: Mapping[str, Any]) -> int:
@@ -75,7 +58,7 @@ def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed
         raise ConfigError(msg)
     loaded = any_keras()
     layers, initial = loaded.layers, loaded.initializers
-    kernel, recurrent, cell, dense, dropout, output = _layer_seeds(seed, 6)
+    kernel, recurrent, cell, dense, dropout, output = layer_seeds(seed, 6)
     window = loaded.Input(input_shape, name="window")
     x = layers.LSTM(
         units,
@@ -88,45 +71,21 @@ def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed
     x = layers.Dense(
         hidden, activation=hidden_activation, kernel_initializer=initial.GlorotUniform(seed=dense), name="dense"
     )(x)
-    x = layers.Dropout(_dropout(hyperparameters["dropout"]), seed=dropout, name="dropout")(x)
+    x = layers.Dropout(dropout_rate(hyperparameters["dropout"]), seed=dropout, name="dropout")(x)
     x = layers.Dense(
         outputs, activation=output_activation, kernel_initializer=initial.GlorotUniform(seed=output), name="dense_1"
     )(x)
     return loaded.Model(window, x, name="lstm_network")
 
 
-def _layer_seeds(seed: int, count: int) -> list[int]:
-    """Return one seed a layer, so that no layer's numbers depend on another's or on the process."""
-    return [int(word) for word in np.random.SeedSequence(seed).generate_state(count) >> 1]
-
-
 def _topology(text: Any) -> tuple[int, int, int]:
-    parts = text.split() if isinstance(text, str) else []
-    sizes = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 8]
-    if len(parts) != 3 or len(sizes) != 3 or not all(1 <= size <= _LARGEST_LAYER for size in sizes):
-        rule = f"topology must be three layer sizes from 1 to {_LARGEST_LAYER} in one text"
-        msg = f'{rule} (got {text!r}); write "96 128 1"'
+    units, hidden, outputs = whole_numbers(text, 3, _LARGEST_LAYER, "topology must be three layer sizes", "96 128 1")
+    if outputs != 1:
+        remedy = f"write {units} {hidden} 1"
+        msg = f"topology must end in 1, since a target is one number (got {text!r}); {remedy}"
         raise ConfigError(msg)
-    if sizes[2] != 1:
-        msg = f"topology must end in 1, since a target is one number (got {text!r}); write {parts[0]} {parts[1]} 1"
-        raise ConfigError(msg)
-    return sizes[0], sizes[1], sizes[2]
+    return units, hidden, outputs
 
 
 def _activations(text: Any) -> tuple[str, str]:
-    names = text.split() if isinstance(text, str) else []
-    if len(names) != 2:
-        msg = f'activations must be two names in one text, hidden and output layer (got {text!r}); write "relu sigmoid"'
-        raise ConfigError(msg)
-    for name in names:
-        if name not in ACTIVATIONS:
-            msg = f'activations must be known ones (got "{name}"){did_you_mean(name, ACTIVATIONS)}'
-            raise ConfigError(msg)
-    return names[0], names[1]
-
-
-def _dropout(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        msg = f"dropout must be a number in [0, 1) (got {value!r}); the slides use 0.1 and 0.0"
-        raise ConfigError(msg)
-    return float(value)
+    return activations(text, "hidden and output layer", "relu sigmoid")

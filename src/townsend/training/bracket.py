@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from townsend.errors import TownsendError
 from townsend.networks.backend import jax_keras
 from townsend.networks.family import build_network
+from townsend.networks.stored import forward
 from townsend.tasks.base import Arrays, Task
 from townsend.tasks.registry import find_task
-from townsend.training.epochs import predict
 from townsend.training.hyperparameters import split
 from townsend.training.keras_trainer import TrainedFit, TrainSettings, train
 from townsend.training.record_file import read_bracket_record, write_bracket_record
@@ -121,9 +121,9 @@ def _trained_and_judged(
     )
     if trained.outcome is Outcome.DIVERGED:
         return replace(record, detail=f"the loss was not finite in epoch {trained.epochs}"), trained.curves
-    scores = predict(network, arrays.splits["validation"].x)
+    scores = forward(network, arrays.splits["validation"].x)
     evaluation = task.evaluate(arrays, "validation", scores, None)
-    record = replace(record, metrics=dict(evaluation.metrics), threshold=float(evaluation.threshold))
+    record = replace(record, metrics=dict(evaluation.metrics), threshold=evaluation.threshold)
     if evaluation.degenerate:
         record = replace(record, outcome=Outcome.DEGENERATE, detail=evaluation.degenerate)
     return record, _named(trained, evaluation.curves)

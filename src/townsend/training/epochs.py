@@ -4,16 +4,16 @@ What to use when
 ----------------
 - `compile_epochs`: the training and monitoring programs of a network, compiled once for equal networks.
 - `epoch_order`: which examples make which batch of an epoch.
-- `predict`: scores of any number of examples, compiled once for equal networks.
 
 An epoch is a `lax.scan` over batches through Keras' stateless calls, so its arithmetic is that of Keras `fit` with the
-same batches. Weights, optimizer state and learning rate are arguments of a program and no part of it. The last, shorter
-batch is filled up with examples of weight zero.
+same batches; convolutions are those of the network's twin, which are quick in a loop. Weights, optimizer state and
+learning rate are arguments of a program and no part of it. The last, shorter batch is filled up with examples of weight
+zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.networks.backend import jax_keras
+from townsend.networks.programs import architecture, keep
+from townsend.networks.twin import for_training
 from townsend.training.hyperparameters import TrainingHyperparameters
-from townsend.training.programs import architecture, keep
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Epochs", "State", "compile_epochs", "epoch_order", "in_chunks", "predict"]
+__all__ = ["Epochs", "State", "compile_epochs", "epoch_order", "in_chunks"]
 
 _CHUNK = 512  # examples a forward pass: 30,000 at once fall out of the processor's cache and take four times as long
 _ORDER_STREAM = 1  # keeps the shuffling apart from every other use of a fit's seed
@@ -105,36 +106,12 @@ def in_chunks(*columns: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
     return tuple(_in_rows(np.asarray(column, np.float32), _CHUNK) for column in (*columns, weight))
 
 
-def predict(
-    network: keras.Model, x: NDArray[Any], weights: Sequence[NDArray[Any]] | None = None
-) -> NDArray[np.float32]:
-    """Return the (n,) scores of n examples.
-
-    Arguments:
-        network: on the JAX backend, with one output.
-        x: (n, ...) inputs.
-        weights: in the order of Keras `get_weights`; the network's own when None.
-    """
-    import jax
-
-    def make() -> Callable[..., Any]:
-        return jax.jit(lambda trainable, other, rows: network.stateless_call(trainable, other, rows)[0][:, 0])
-
-    forward, _ = keep((architecture(network), "forward"), make)
-    trainable, other = _variables(network, weights)
-    scores = np.empty(len(x), np.float32)
-    for start in range(0, len(x), _CHUNK):
-        rows = _in_rows(np.asarray(x[start : start + _CHUNK], np.float32), _CHUNK)[0]
-        stop = min(start + _CHUNK, len(x))
-        scores[start:stop] = np.asarray(forward(trainable, other, rows))[: stop - start]
-    return scores
-
-
 def _compile(
     network: keras.Model, training: TrainingHyperparameters, loss: str, examples: int, monitored: int
 ) -> Epochs:
     import jax
 
+    network = for_training(network)  # the same variables in the same order
     optimizer = jax_keras().optimizers.get(training.optimizer)
     optimizer.build(network.trainable_variables)
     judge = _judge(loss)
@@ -190,14 +167,10 @@ def _judge(loss: str) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
     return judge
 
 
-def _variables(network: keras.Model, weights: Sequence[NDArray[Any]] | None = None) -> tuple[list[Any], list[Any]]:
-    """Return the values of the trainable and of all other variables; `weights`, where given, in place of its own."""
-    given = {} if weights is None else dict(zip(map(id, network.weights), weights, strict=True))
-
-    def values(variables: list[Any]) -> list[Any]:
-        return [given.get(id(variable), variable.value) for variable in variables]
-
-    return values(network.trainable_variables), values(network.non_trainable_variables)
+def _variables(network: keras.Model) -> tuple[list[Any], list[Any]]:
+    """Return the values of the trainable and of all other variables."""
+    trainable = [variable.value for variable in network.trainable_variables]
+    return trainable, [variable.value for variable in network.non_trainable_variables]
 
 
 def _in_rows(values: NDArray[Any], length: int) -> NDArray[Any]:

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 SENTENCES: Mapping[Outcome, str] = {
     Outcome.FINISHED: "trained for all epochs asked for",
     Outcome.STOPPED_EARLY: "the monitored loss had not improved for `patience` epochs",
-    Outcome.DEGENERATE: "the network predicts one class only; its threshold figures mean nothing",
+    Outcome.DEGENERATE: "the network predicts one class, or one number, only; its figures mean nothing",
     Outcome.DIVERGED: "the loss became NaN or infinite; lower the learning rate",
     Outcome.OUT_OF_MEMORY: "the process was killed for want of memory; ask for more or lower the batch size",
     Outcome.LOST: "the process ended without a word, twice; look at the machine's log",
@@ -68,7 +68,7 @@ class FitRecord:
         parameters: trainable parameters of the network.
         epochs: epochs trained; best_epoch: the epoch whose weights were kept (1 = first).
         metrics: name -> figure with error, on `validation`.
-        threshold: working point chosen on `validation`.
+        threshold: working point chosen on `validation`; None for a regression.
         wall_s, cpu_s: of training, evaluation left out; compile_s: share of wall_s spent compiling.
         peak_memory_mb: highest resident memory of the process during the fit.
         host: machine; attempts: how often the fit was started.
@@ -83,7 +83,7 @@ class FitRecord:
     epochs: int = 0
     best_epoch: int = 0
     metrics: Mapping[str, Metric] = field(default_factory=dict)
-    threshold: float = 0.5
+    threshold: float | None = None
     wall_s: float = 0.0
     cpu_s: float = 0.0
     compile_s: float = 0.0
@@ -97,15 +97,14 @@ class FitRecord:
             **asdict(self),
             "outcome": self.outcome.value,
             "metrics": {name: [_finite(number) for number in metric] for name, metric in self.metrics.items()},
-            "threshold": _finite(self.threshold),
+            "threshold": None if self.threshold is None else _finite(self.threshold),
         }
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> FitRecord:
         """Return the record written by `to_json`; None becomes NaN."""
         metrics = {name: Metric(*map(_number, pair)) for name, pair in value["metrics"].items()}
-        found = {"outcome": Outcome(value["outcome"]), "metrics": metrics, "threshold": _number(value["threshold"])}
-        return FitRecord(**{**value, **found})
+        return FitRecord(**{**value, "outcome": Outcome(value["outcome"]), "metrics": metrics})
 
 
 def _finite(number: float) -> float | None:

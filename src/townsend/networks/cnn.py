@@ -1,0 +1,99 @@
+"""The convolutional network of the cluster-counting slides: twice Conv1D and MaxPooling1D, then Flatten and two Dense.
+
+Hyperparameters
+---------------
+- `filters`: two numbers in one text, "32 64": filters of the first and of the second convolution, each 4 bins long.
+- `activations`: two names, "relu selu": of the first and of the second convolution.
+- `dropout`: share of the dense layer of 32 switched off in training, in [0, 1).
+
+The slides' table of layers gives every shape; two things it leaves open are our reading. Dropout stands after the dense
+layer of 32, where their LSTM has it, and that layer has ReLU, as in the public code from which the slides grew. The
+output is linear: a number of clusters has no upper end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from townsend.errors import ConfigError
+from townsend.networks.backend import any_keras
+from townsend.networks.values import activations, dropout_rate, layer_seeds, whole_numbers
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["NAMES", "SHAPE_NAMES", "SHORTEST_INPUT", "build", "check", "cost"]
+
+NAMES = ("filters", "activations", "dropout")
+SHAPE_NAMES = ("filters",)
+SHORTEST_INPUT = 13  # bins: 13 -> 10 -> 5 -> 2 -> 1
+_KERNEL = 4
+_POOL = 2
+_HIDDEN = 32
+_MOST_FILTERS = 4096
+
+
+def check(hyperparameters: Mapping[str, Any]) -> None:
+    """Raise ConfigError on a bad value."""
+    _filters(hyperparameters["filters"])
+    _activations(hyperparameters["activations"])
+    dropout_rate(hyperparameters["dropout"])
+
+
+def cost(hyperparameters: Mapping[str, Any]) -> int:
+    """Return the multiplications of four bins of an input of one channel."""
+    first, second = _filters(hyperparameters["filters"])
+    return 4 * _KERNEL * first + 2 * _KERNEL * first * second + _HIDDEN * second
+
+
+def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int) -> keras.Model:
+    """Return the untrained network.
+
+    Arguments:
+        hyperparameters: `filters`, `activations`, `dropout`.
+        input_shape: (bins, channels) of one example, at least `SHORTEST_INPUT` bins.
+        seed: decides the initial weights and the dropout.
+
+    Raises ConfigError on a bad value, or an input of another rank or too short.
+    """
+    filters = _filters(hyperparameters["filters"])
+    of_convolutions = _activations(hyperparameters["activations"])
+    _check_input(input_shape)
+    loaded = any_keras()
+    layers, glorot = loaded.layers, loaded.initializers.GlorotUniform
+    first, second, dense, dropout, output = layer_seeds(seed, 5)
+    bins = loaded.Input(input_shape, name="bins")
+    x = bins
+    for suffix, number, activation, kernel in zip(("", "_1"), filters, of_convolutions, (first, second), strict=True):
+        x = layers.Conv1D(
+            number,
+            _KERNEL,
+            activation=activation,
+            kernel_initializer=glorot(seed=kernel),
+            name=f"conv1d{suffix}",
+        )(x)
+        x = layers.MaxPooling1D(_POOL, name=f"max_pooling1d{suffix}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(_HIDDEN, activation="relu", kernel_initializer=glorot(seed=dense), name="dense")(x)
+    x = layers.Dropout(dropout_rate(hyperparameters["dropout"]), seed=dropout, name="dropout")(x)
+    x = layers.Dense(1, activation="linear", kernel_initializer=glorot(seed=output), name="dense_1")(x)
+    return loaded.Model(bins, x, name="cnn_network")
+
+
+def _check_input(input_shape: tuple[int, ...]) -> None:
+    if len(input_shape) != 2:
+        msg = f'network "cnn" takes inputs of shape (bins, channels) (got {input_shape}); choose another network'
+        raise ConfigError(msg)
+    if input_shape[0] < SHORTEST_INPUT:
+        msg = f'network "cnn" needs at least {SHORTEST_INPUT} bins (got {input_shape[0]}); take longer inputs'
+        raise ConfigError(msg)
+
+
+def _filters(text: Any) -> tuple[int, int]:
+    first, second = whole_numbers(text, 2, _MOST_FILTERS, "filters must be two numbers", "32 64")
+    return first, second
+
+
+def _activations(text: Any) -> tuple[str, str]:
+    return activations(text, "first and second convolution", "relu selu")

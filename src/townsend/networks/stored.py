@@ -1,0 +1,135 @@
+"""Stored networks: open a `.keras` file that may come from anybody, and apply a network to any number of examples.
+
+What to use when
+----------------
+- `load_network`: open a file, on any Keras backend; nothing in it is run.
+- `forward`: the outputs of a network, the same bits for an example whatever its neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townsend.errors import InputError
+from townsend.networks.backend import any_keras
+from townsend.networks.programs import architecture, keep
+from townsend.networks.stock import check_stock
+from townsend.networks.twin import for_inference
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["forward", "load_network"]
+
+_LARGEST_CONFIG = 10_000_000  # bytes; that of the slides' networks has 6,000
+_LARGEST_MEMBER = 4 << 30
+_PARTS = frozenset({"config.json", "metadata.json", "model.weights.h5"})
+_SMALLEST_BATCH, _LARGEST_BATCH = 32, 2048
+_NUMBERS_A_BATCH = 1 << 15
+
+
+def load_network(path: Path) -> keras.Model:
+    """Return the network in a `.keras` file, on the backend the user chose, else on JAX.
+
+    Its parts are read and held against a closed list of stock Keras classes before Keras sees the file.
+
+    Raises InputError when the file does not exist or is damaged, holds any other class, a function or a Lambda layer,
+    or a network that does not map one input to one number.
+    """
+    if not path.is_file():
+        msg = f"{path} must exist and be a Keras model; name the folder that `townsend choose` made"
+        raise InputError(msg)
+    check_stock(_config(path), path)
+    try:
+        network = any_keras().saving.load_model(path, compile=False, safe_mode=True)
+        inputs, outputs = len(network.inputs), [tuple(output.shape) for output in network.outputs]
+    except Exception as error:  # a damaged file surfaces as almost any exception
+        raise InputError(_damaged(path, error)) from error
+    if inputs != 1 or outputs != [(None, 1)]:
+        msg = f"{path} must map one input to one number (got {inputs} inputs, outputs {outputs}); take another network"
+        raise InputError(msg)
+    return network
+
+
+def forward(network: keras.Model, x: NDArray[Any], batch: int | None = None) -> NDArray[np.float32]:
+    """Return the (n,) outputs of a network for n examples, dropout switched off.
+
+    Arguments:
+        network: with one output, on any backend.
+        x: (n, ...) inputs; read batch by batch, so it may be mapped from a file.
+        batch: examples a call, rounded up to a multiple of 32; None for what suits the size of an example.
+
+    Batches are filled up with zeros, so that all have one shape: nothing is compiled anew for another n, and the bits
+    of an output depend on its example and on `batch` alone, not on what else is in x nor on its place there. On JAX,
+    equal networks share a program, and an LSTM is computed without a loop, to rounding the same.
+    """
+    shape = tuple(network.input_shape[1:])
+    # Whole multiples, so that no example falls into the odd rest of a vector, which is computed in another order.
+    size = _batch(shape) if batch is None else max(1, -(-batch // _SMALLEST_BATCH)) * _SMALLEST_BATCH
+    apply = _program(network, size)
+    outputs = np.empty(len(x), np.float32)
+    for start in range(0, len(x), size):
+        part = np.asarray(x[start : start + size], np.float32)
+        if len(part) < size:
+            part = np.concatenate([part, np.zeros((size - len(part), *shape), np.float32)])
+        stop = min(start + size, len(x))
+        outputs[start:stop] = np.asarray(apply(part)).reshape(-1)[: stop - start]
+    return outputs
+
+
+def _batch(shape: tuple[int, ...]) -> int:
+    """Return a power of two that keeps a batch's inputs within 128 kB, and thus its layers in the cache."""
+    fitting = max(1, _NUMBERS_A_BATCH // max(1, math.prod(shape)))
+    return min(max(1 << (fitting.bit_length() - 1), _SMALLEST_BATCH), _LARGEST_BATCH)
+
+
+def _program(network: keras.Model, batch: int) -> Callable[[NDArray[np.float32]], Any]:
+    if any_keras().config.backend() != "jax":
+        found: Callable[[NDArray[np.float32]], Any] = network.predict_on_batch
+        return found
+    import jax
+
+    def make() -> Callable[..., Any]:
+        twin = for_inference(network)
+        return jax.jit(lambda trainable, other, rows: twin.stateless_call(trainable, other, rows, training=False)[0])
+
+    program, _ = keep((architecture(network), "forward", batch), make)
+    trainable = [variable.value for variable in network.trainable_variables]
+    other = [variable.value for variable in network.non_trainable_variables]
+    return lambda rows: program(trainable, other, rows)
+
+
+def _config(path: Path) -> Any:
+    """Return the content of `config.json`, of a file whose parts are of sensible sizes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {part.filename: part.file_size for part in archive.infolist()}
+            if not sizes.keys() >= _PARTS:
+                missing = ", ".join(sorted(_PARTS - sizes.keys()))
+                msg = f"{path} must be a Keras model in the format .keras (no {missing}); save it with Keras 3"
+                raise InputError(msg)
+            with archive.open("config.json") as stream:
+                text = stream.read(_LARGEST_CONFIG + 1)
+    except InputError:
+        raise
+    except Exception as error:  # zipfile raises half a dozen kinds
+        raise InputError(_damaged(path, error)) from error
+    if len(text) > _LARGEST_CONFIG or max(sizes.values()) > _LARGEST_MEMBER:
+        msg = f"{path} must be of a sensible size (its parts hold more than any network needs); take another file"
+        raise InputError(msg)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(_damaged(path, error)) from error
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} must be a whole Keras model ({type(error).__name__}); make it again or take another copy"
