@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 
 import pytest
@@ -8,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from townsend.errors import InputError
-from townsend.files import atomic_path, fingerprint, read_json, sha256_of, write_json, write_text
+from townsend.files import (
+    atomic_path,
+    fingerprint,
+    read_json,
+    read_sealed,
+    sha256_of,
+    write_json,
+    write_sealed,
+    write_text,
+)
 
 
 def test_a_writer_that_fails_half_way_leaves_the_old_file_alone(tmp_path):
@@ -86,3 +96,33 @@ def test_a_fingerprint_ignores_the_order_of_keys_but_no_value(settings):
     backwards = dict(reversed(settings.items()))
     changed = {**settings, next(iter(settings)): [settings]}
     assert fingerprint(backwards) == fingerprint(settings) != fingerprint(changed)
+
+
+def test_a_sealed_file_is_read_back(tmp_path):
+    write_sealed(tmp_path / "card.json", {"threshold": 0.5, "facts": {"bins": 1024}})
+    found = read_sealed(tmp_path / "card.json")
+    assert found.pop("seal")
+    assert found == {"threshold": 0.5, "facts": {"bins": 1024}}
+
+
+def test_an_edited_sealed_file_is_refused(tmp_path):
+    path = tmp_path / "card.json"
+    write_sealed(path, {"threshold": 0.5})
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+    with pytest.raises(InputError, match="it was edited"):
+        read_sealed(path)
+
+
+def test_another_layout_of_a_sealed_file_is_no_edit(tmp_path):
+    path = tmp_path / "card.json"
+    write_sealed(path, {"b": 1, "a": [0.1, None]})
+    value = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(sorted(value.items()))))
+    assert read_sealed(path) == value
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"threshold": 0.5}'])
+def test_a_file_without_a_seal_is_refused(tmp_path, text):
+    (tmp_path / "card.json").write_text(text)
+    with pytest.raises(InputError, match="it has no seal"):
+        read_sealed(tmp_path / "card.json")

@@ -5,6 +5,7 @@ What to use when
 - `atomic_path`: any writer that wants a path (ROOT, NPZ, Keras, figures).
 - `write_text`, `write_json`: small readable files.
 - `read_json`: a JSON file written by townsend, with a clear error when it is torn or foreign.
+- `write_sealed`, `read_sealed`: the same with a seal that shows edits.
 - `sha256_of`: fingerprint of files; `fingerprint`: fingerprint of JSON-like settings.
 """
 
@@ -14,14 +15,25 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from townsend.errors import InputError
 
-__all__ = ["atomic_path", "fingerprint", "read_json", "sha256_of", "write_json", "write_text"]
+__all__ = [
+    "atomic_path",
+    "fingerprint",
+    "read_json",
+    "read_sealed",
+    "sha256_of",
+    "write_json",
+    "write_sealed",
+    "write_text",
+]
+
+_SEAL = "seal"
 
 
 @contextmanager
@@ -72,6 +84,29 @@ def read_json(path: Path) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         msg = f"{path} must be JSON ({error}); it was edited or damaged, restore or delete it"
         raise InputError(msg) from None
+
+
+def write_sealed(target: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object with one key more, `seal`, the fingerprint of all others.
+
+    A seal shows accidents and edits, not forgery: anyone can compute it.
+    """
+    write_json(target, {**value, _SEAL: fingerprint(dict(value))})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read a JSON object written by `write_sealed`, its seal included.
+
+    Raises InputError if it is missing, not JSON, has no seal or was edited.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or _SEAL not in value:
+        msg = f"{path} must be a sealed file as townsend writes it (it has no seal); make its folder again"
+        raise InputError(msg)
+    if value[_SEAL] != fingerprint({name: inner for name, inner in value.items() if name != _SEAL}):
+        msg = f"{path} must be as townsend wrote it (its seal does not match: it was edited); make its folder again"
+        raise InputError(msg)
+    return value
 
 
 def sha256_of(paths: Iterable[Path]) -> str:

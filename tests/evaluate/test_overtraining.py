@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ks_2samp, kstest
 
 from townsend.errors import InputError
-from townsend.evaluate.overtraining import Scored, grouped_ks, overtraining
+from townsend.evaluate.overtraining import Scored, grouped_ks, overtraining, regression_overtraining
 from townsend.evaluate.verdict import Verdict
 
 
@@ -83,3 +83,28 @@ def test_a_set_without_signal_is_refused() -> None:
 
 def test_a_verdict_as_json() -> None:
     assert Verdict(False, "no").to_json() == {"ok": False, "sentence": "no"}
+
+
+def predicted(rng: np.random.Generator, spread: float, bias: float = 0.0) -> Scored:
+    truth = rng.poisson(18, 2000).astype(np.float64)
+    return Scored(truth + bias + rng.normal(0, spread, 2000), truth, np.arange(2000))
+
+
+def test_a_regression_that_knows_its_training_set_better_is_overtrained() -> None:
+    rng = np.random.default_rng(1)
+    verdict = regression_overtraining(predicted(rng, 1.5), predicted(rng, 2.0))
+    assert not verdict.ok
+    assert verdict.sentence.startswith("overtrained: mean squared error 2.")
+
+
+def test_equal_regressions_agree_in_99_of_100_cases() -> None:
+    rng = np.random.default_rng(1)
+    verdicts = [regression_overtraining(predicted(rng, 2.0), predicted(rng, 2.0)).ok for _ in range(100)]
+    assert sum(verdicts) >= 97
+
+
+def test_a_regression_that_is_worse_on_train_is_of_another_population() -> None:
+    rng = np.random.default_rng(1)
+    verdict = regression_overtraining(predicted(rng, 2.0), predicted(rng, 1.5))
+    assert not verdict.ok
+    assert verdict.sentence.startswith("train and monitor differ")

@@ -22,6 +22,7 @@ class BumpTask:
     name = "bump"
     objective = Objective("accuracy", maximise=True)
     loss = "binary_crossentropy"
+    places = ()
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         unknown = set(given) - set(KNOWN)
@@ -30,7 +31,7 @@ class BumpTask:
             raise ConfigError(msg)
         return {**KNOWN, **given}
 
-    def fingerprint(self, sample: Path) -> str:
+    def fingerprint(self, sample: Path, settings: Any) -> str:
         return sha256_of([sample / "bump.json"])
 
     def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:

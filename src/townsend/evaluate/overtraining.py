@@ -3,6 +3,7 @@
 What to use when
 ----------------
 - `overtraining`: the verdict on a classifier, from its scores on the training set and on a set it never trained on.
+- `regression_overtraining`: the same for a regression.
 - `grouped_ks`: whether two samples of grouped scores come from one distribution.
 """
 
@@ -14,9 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from townsend.evaluate.bootstrap import clustered_auc
+from townsend.evaluate.regression import regression_figures
 from townsend.evaluate.verdict import Verdict
 
-__all__ = ["MAX_PULL", "MIN_P_VALUE", "PERMUTATION_SEED", "Scored", "grouped_ks", "overtraining"]
+__all__ = [
+    "MAX_PULL",
+    "MIN_P_VALUE",
+    "PERMUTATION_SEED",
+    "Scored",
+    "grouped_ks",
+    "overtraining",
+    "regression_overtraining",
+]
 
 MAX_PULL = 3.0
 """Difference of AUC, in standard deviations, above which train and monitor disagree."""
@@ -27,7 +37,7 @@ _PERMUTATIONS = 499
 
 
 class Scored(NamedTuple):
-    """Scores of one set: (n,) scores, labels 0 or 1, and the group of each example."""
+    """Scores of one set: (n,) scores, labels (0 or 1, or true numbers), and the group of each example."""
 
     scores: NDArray[Any]
     labels: NDArray[Any]
@@ -56,6 +66,28 @@ def overtraining(train: Scored, monitor: Scored) -> Verdict:
     if abs(pull) < MAX_PULL and min(p_values) > MIN_P_VALUE:
         return Verdict(True, f"not overtrained: {figures}")
     return Verdict(False, f"train and monitor differ: {figures}; overtrained or not of one population")
+
+
+def regression_overtraining(train: Scored, monitor: Scored) -> Verdict:
+    """Return whether the mean squared errors of the two sets agree within `MAX_PULL` of their common error.
+
+    Arguments:
+        train, monitor: predictions as `scores`, true numbers as `labels`.
+
+    Raises InputError when a set has too few groups for an error.
+    """
+    seen, unseen = (regression_figures(one.scores, one.labels, one.group)["mse"] for one in (train, monitor))
+    difference, error = unseen.value - seen.value, float(np.hypot(seen.error, unseen.error))
+    pull = difference / error if error > 0 else 0.0
+    figures = (
+        f"mean squared error {seen.value:.4g} on train and {unseen.value:.4g} on monitor, "
+        f"{pull:+.1f} standard deviations apart"
+    )
+    if pull >= MAX_PULL:
+        return Verdict(False, f"overtrained: {figures}; believe the figures on test only")
+    if pull <= -MAX_PULL:
+        return Verdict(False, f"train and monitor differ: {figures}; they are not of one population")
+    return Verdict(True, f"not overtrained: {figures}")
 
 
 def _class_ks(train: Scored, monitor: Scored, label: int) -> float:

@@ -132,7 +132,11 @@ class _Leading:
         headers = ["trial", *self.varying, *self.metrics, *_COLUMNS_AFTER]
         # The least telling go first; trial, outcome, hyperparameters and the first metric stay.
         removable = ["cpu s", "MB", "wall s", "parameters", "threshold", "epochs", *self.metrics[:0:-1]]
-        shown = list(range(len(headers)))
+        if all(row.threshold is None for row in rows):  # regressions
+            removable.remove("threshold")
+            shown = [i for i, header in enumerate(headers) if header != "threshold"]
+        else:
+            shown = list(range(len(headers)))
         grid = self._grid(headers, cells, shown)
         while removable and Measurement.get(console, options.update(width=10_000), grid).maximum > options.max_width:
             shown.remove(headers.index(removable.pop(0)))
@@ -199,7 +203,7 @@ def _shown_cells(row: FitRecord, varying: Sequence[str], metrics: Sequence[str])
         str(row.trial),
         *[shown_value(row.hyperparameters.get(name)) for name in varying],
         *[_compact(row.metrics.get(name, nothing)) for name in metrics],
-        f"{row.threshold:.3f}" if row.metrics and math.isfinite(row.threshold) else "-",
+        "-" if row.threshold is None else f"{row.threshold:.3f}",
         str(row.parameters) if row.parameters else "-",
         f"{row.best_epoch}/{row.epochs}" if row.epochs else "-",
         f"{row.wall_s:.1f}" if row.wall_s else "-",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from townsend.errors import InputError, printable
 from townsend.evaluate.verdict import Verdict
-from townsend.files import read_json
+from townsend.files import read_sealed
 from townsend.sample.provenance import versions
 from townsend.sweep.board_verdicts import shown, shown_value
 from townsend.tasks.base import CEILING, Arrays, Evaluation, Metric
@@ -104,14 +104,17 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from ("", "## Whether to believe it", "")
     yield from (f"- {'ok' if v['ok'] else '**note**'}: {v['sentence']}" for v in value["verdicts"])
-    yield from ("", "## Figures", "", f"At threshold {value['threshold']:.6g}, chosen on validation.", "")
+    yield from ("", "## Figures", "")
+    if value["threshold"] is not None:
+        yield from (f"At threshold {value['threshold']:.6g}, chosen on validation.", "")
     biased = " (selection-biased)" if value["validation"]["selection_biased"] else ""
     yield from (f"| figure | test | its ceiling on test | validation{biased} |", "|---|---|---|---|")
     yield from (f"| {' | '.join(row)} |" for row in _figure_rows(test, validation))
     yield from ("", "Errors are one standard deviation, from whole waveforms or events.")
     yield from ("", "## How to use it without townsend", "", *_recipe(value), "")
     yield f"Input: {_shape(value['input_shape'])} float32 numbers an example, prepared as the facts below say."
-    yield "Output: one score an example, larger for signal. The commands of townsend do the preparation themselves."
+    yield f"Output: {value['facts'].get('output', 'one number an example')}."
+    yield "The commands of townsend do the preparation themselves."
     yield from ("", "## Facts the input must agree with", "")
     yield from (f"- `{name}`: {_fact(fact)}" for name, fact in value["facts"].items())
     yield from ("", "## Where it comes from", "")
@@ -126,7 +129,8 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
         "- Trained on one simulated or recorded sample: the figures hold for its detector,",
     )
     yield "  noise and prevalence, not for data that differ from it."
-    yield "- The score is not a calibrated probability."
+    if value["threshold"] is not None:
+        yield "- The score is not a calibrated probability."
     yield "- `card.json` holds all settings; `test.npz` the scores behind the figures."
 
 
@@ -140,7 +144,8 @@ def _recipe(value: Mapping[str, Any]) -> Iterator[str]:
     yield 'model = keras.models.load_model("model.keras")'
     zeros = ", ".join(map(str, (1, *value["input_shape"])))
     yield f'x = np.zeros(({zeros}), "float32")  # your examples'
-    yield f"print(model.predict(x)[:, 0] >= {value['threshold']!r})"
+    cut = "" if value["threshold"] is None else f" >= {value['threshold']!r}"
+    yield f"print(model.predict(x)[:, 0]{cut})"
     yield "```"
 
 
@@ -164,12 +169,13 @@ def render_card(model: Path) -> Group:
 
     from townsend.sweep.board_table import verdict_line
 
-    value = read_json(model / "card.json")
-    if not isinstance(value, dict) or value.get("made_by") != MADE_BY:
+    value = read_sealed(model / "card.json")
+    if value.get("made_by") != MADE_BY:
         msg = f"{model} must be a folder made by `townsend choose`; make it again"
         raise InputError(msg)
     test, validation = value["test"]["metrics"], value["validation"]["metrics"]
-    title = f"trial {value['trial']} at threshold {value['threshold']:.3f}"
+    threshold = value["threshold"]
+    title = f"trial {value['trial']}" + ("" if threshold is None else f" at threshold {threshold:.3f}")
     grid = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     biased = "validation\n(selection-biased)" if value["validation"]["selection_biased"] else "validation"
     grid.add_column(Text("figure"), overflow="fold", vertical="bottom")  # gives way on a narrow terminal

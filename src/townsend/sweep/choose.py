@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
-from townsend.evaluate.overtraining import Scored, overtraining
+from townsend.evaluate.overtraining import Scored, overtraining, regression_overtraining
 from townsend.evaluate.verdict import Verdict
-from townsend.files import atomic_path, write_json, write_text
+from townsend.files import atomic_path, write_sealed, write_text
 from townsend.folders import check_replaceable, folder_as_a_whole
 from townsend.networks.backend import any_keras
 from townsend.networks.family import build_network
+from townsend.networks.stored import forward
 from townsend.sweep.board import Board, board
 from townsend.sweep.board_verdicts import shown
 from townsend.sweep.card import MADE_BY, card, card_text, render_card
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["choose", "render_card"]
 
-_BATCH = 4096
 _OWN = frozenset({"README.md", "card.json", "figures", "model.keras", "test.npz", "training.npz"})
 
 
@@ -85,7 +85,7 @@ def choose(run: Path, output: Path) -> Path:
         _save_arrays(folder / "training.npz", {**curves, **_training_arrays(arrays, judged)})
         value = card(info, ranking, best, arrays, judged.test, judged.verdicts)
         write_text(folder / "README.md", card_text(value))
-        write_json(folder / "card.json", value)
+        write_sealed(folder / "card.json", value)
     return output
 
 
@@ -106,20 +106,19 @@ def _network(run: Path, info: RunInfo, best: FitRecord, arrays: Arrays) -> keras
 
 def _judge(network: keras.Model, task: Task, arrays: Arrays, ranking: Board, best: FitRecord) -> _Judged:
     names = ("train", "monitor", "validation", "test")
-    scores = {name: _predict(network, arrays.splits[name].x) for name in names}
+    scores = {name: forward(network, arrays.splits[name].x) for name in names}
     repeated = task.evaluate(arrays, "validation", scores["validation"], best.threshold)
     verdicts = [_same_figure(ranking, best, repeated)]
-    if all(_two_classes(arrays.splits[name]) for name in ("train", "monitor")):
-        verdicts.append(overtraining(*[_scored(arrays.splits[name], scores[name]) for name in ("train", "monitor")]))
+    seen, unseen = (_scored(arrays.splits[name], scores[name]) for name in ("train", "monitor"))
+    if best.threshold is None:
+        verdicts.append(regression_overtraining(seen, unseen))
+    elif all(_two_classes(arrays.splits[name]) for name in ("train", "monitor")):
+        verdicts.append(overtraining(seen, unseen))
     test = task.evaluate(arrays, "test", scores["test"], best.threshold)
     if test.degenerate:
         verdicts.append(Verdict(False, f"degenerate on test: {test.degenerate}"))
     verdicts.append(_validation_and_test(ranking, best, test))
     return _Judged(scores, test, tuple(verdicts))
-
-
-def _predict(network: keras.Model, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(network.predict(np.asarray(x), batch_size=_BATCH, verbose=0), np.float32).reshape(-1)
 
 
 def _two_classes(split: Split) -> bool:

@@ -58,12 +58,12 @@ def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progre
     check_space(full)
     plan = make_plan(full, task.objective)
     sample = Path(full.sample).absolute()
-    contents = task.fingerprint(sample)
+    contents = task.fingerprint(sample, full.task_settings)
     try:
         make_folder(run)
         with hold(run) as lease:
             tidy(run)
-            open_folder(run, full, contents, task.objective, plan.trials)
+            open_folder(run, full, contents, task, plan.trials)
             if not (run / "arrays" / "arrays.json").is_file():
                 task.prepare(sample, full.task_settings, full.seed).save(run / "arrays")
             coordinator = _Coordinator(run.absolute(), full, plan, lease, progress or (lambda done, planned: None))

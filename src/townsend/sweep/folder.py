@@ -9,7 +9,7 @@ What to use when
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from townsend.sample.provenance import versions
 from townsend.sweep.lease import tidy_leases
 from townsend.sweep.records import RunInfo, run_info
 from townsend.sweep.settings import SweepSettings
-from townsend.tasks.base import Objective
+from townsend.tasks.base import Task
 
 __all__ = ["make_folder", "open_folder", "tidy"]
 
@@ -48,22 +48,22 @@ def make_folder(run: Path) -> None:
         raise InputError(msg)
 
 
-def open_folder(run: Path, settings: SweepSettings, sample: str, objective: Objective, trials: int) -> None:
+def open_folder(run: Path, settings: SweepSettings, contents: str, task: Task, trials: int) -> None:
     """Write what the sweep is made with, or compare it with what the folder was made with.
 
     Arguments:
         run: folder.
         settings: resolved, those of the task included.
-        sample: SHA-256 of the sample.
-        objective: metric that ranks configurations.
+        contents: fingerprint of the sample and of all else the task reads.
+        task: its objective ranks configurations; its `places` may move.
         trials: number of configurations.
 
     Raises InputError, naming each difference, when the folder was made with something else.
     """
     values = resolved(settings)
     if not _is_begun(run):
-        mark = fingerprint(_compared(values))
-        info = RunInfo(values, mark, versions(), sample, trials, objective)
+        mark = fingerprint(_compared(values, task.places))
+        info = RunInfo(values, mark, versions(), contents, trials, task.objective)
         dump_yaml(settings, run / "sweep.yaml")
         write_json(run / "sweep.json", asdict(info))
         return
@@ -73,15 +73,16 @@ def open_folder(run: Path, settings: SweepSettings, sample: str, objective: Obje
         rule = f"{run} must be continued by the townsend that made it"
         msg = f"{rule} (made by {was}, this is {now}); install {was} or choose a new folder"
         raise InputError(msg)
-    differences = _differences(_compared(info.settings), _compared(values))
+    differences = _differences(_compared(info.settings, task.places), _compared(values, task.places))
     if differences:
         shown = ", ".join(f"{name}: was {before!r}, now {after!r}" for name, before, after in differences)
         rule = f"{run} must be continued with the settings it was made with"
         msg = f"{rule} ({shown}); restore them or choose a new folder"
         raise InputError(msg)
-    if info.sample != sample:
-        msg = f"{run} must be continued on the sample it was made with ({settings.sample} has other contents)"
-        raise InputError(msg + "; restore the sample or choose a new folder")
+    if info.sample != contents:
+        rule = f"{run} must be continued on the sample it was made with"
+        msg = f"{rule} ({settings.sample}, or what its task reads beside it, has other contents)"
+        raise InputError(msg + "; restore it or choose a new folder")
     changed = {name: number for name, number in versions().items() if info.versions.get(name) != number}
     if changed:
         log.warning("%s was made with other versions than %s; numbers may differ in the last digits", run, changed)
@@ -101,8 +102,10 @@ def _is_begun(run: Path) -> bool:
     return (run / "arrays" / "arrays.json").is_file() or any((run / "records").glob("*.json"))
 
 
-def _compared(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in _WHERE_ONLY}
+def _compared(values: Mapping[str, Any], places: Sequence[str]) -> dict[str, Any]:
+    """Return what must not change: not the places of the sample and of what the task reads, which may move."""
+    of_task = {name: value for name, value in values["task_settings"].items() if name not in places}
+    return {name: value for name, value in values.items() if name not in _WHERE_ONLY} | {"task_settings": of_task}
 
 
 def _differences(was: Mapping[str, Any], now: Mapping[str, Any], above: str = "") -> list[tuple[str, Any, Any]]:

@@ -174,7 +174,7 @@ def _value(text: str) -> str | int | float:
 def _record(number: int, found: _Found) -> FitRecord:
     without = "" if "auc" in found.metrics else "its file states no AUC"
     outcome = Outcome.FAILED if without else Outcome.FINISHED
-    return FitRecord(number, 0, found.notes, outcome, without, metrics=found.metrics, threshold=math.nan)
+    return FitRecord(number, 0, found.notes, outcome, without, metrics=found.metrics)
 
 
 def _judged(rows: list[FitRecord]) -> Iterator[FitRecord]:

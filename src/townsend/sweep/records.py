@@ -35,7 +35,7 @@ class RunInfo:
         settings: the resolved settings, as in `sweep.yaml`.
         fingerprint: short hash of those settings that decide a number.
         versions: package -> version that made the folder.
-        sample: SHA-256 of the sample files.
+        sample: fingerprint of the sample, and of all else the task reads.
         trials: number of configurations planned.
         objective: the metric that ranks configurations.
     """

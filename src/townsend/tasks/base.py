@@ -24,7 +24,7 @@ __all__ = ["CEILING", "Arrays", "Evaluation", "Metric", "Objective", "Split", "T
 
 
 CEILING = ".ceiling"
-"""`<metric>.ceiling` is the largest value that a metric of the same evaluation could have."""
+"""`<metric>.ceiling` is the best value that a metric of the same evaluation could have."""
 
 
 class Metric(NamedTuple):
@@ -114,13 +114,13 @@ class Evaluation:
 
     Arguments:
         metrics: name -> figure with error, in the order in which a board shows them.
-        threshold: the working point at which threshold-dependent metrics hold.
-        degenerate: an explanation when the network predicts one class only, else "".
+        threshold: the working point at which threshold-dependent metrics hold; None for a regression.
+        degenerate: an explanation when the network predicts one class or one number only, else "".
         curves: name -> array for figures (for example `roc.fpr`, `roc.tpr`).
     """
 
     metrics: Mapping[str, Metric]
-    threshold: float
+    threshold: float | None
     degenerate: str = ""
     curves: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -132,18 +132,20 @@ class Task(Protocol):
         name: as registered, for example "drifttube-peaks".
         objective: metric of `Evaluation.metrics` that ranks configurations on `validation`.
         loss: name of a Keras loss.
+        places: settings of the task that only say where something is; `fingerprint` tells what is there.
     """
 
     name: str
     objective: Objective
     loss: str
+    places: tuple[str, ...]
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all settings of the task, defaults filled in; raises ConfigError on an unknown or bad one."""
         ...
 
-    def fingerprint(self, sample: Path) -> str:
-        """Return a hash of all in a sample folder that decides the arrays."""
+    def fingerprint(self, sample: Path, settings: Mapping[str, Any]) -> str:
+        """Return a hash of all outside the settings that decides the arrays: the sample, and what `places` hold."""
         ...
 
     def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:
