@@ -7,6 +7,9 @@ What to use when
 - `board`: rank what a sweep has found (`townsend board`).
 - `choose`: take the best network out of a sweep (`townsend choose`).
 - `find_peaks`: apply a chosen network to measured traces (`townsend find-peaks`).
+- `assemble`: join a finder and a clusteriser, calibrated (`townsend assemble`).
+- `reconstruct`: count clusters in waveform files (`townsend reconstruct`).
+- `report`: one page about all of it (`townsend report`).
 
 A function is loaded, with the libraries it needs, when its name is first asked for.
 """
@@ -18,17 +21,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from townsend.experiments.drifttube.find_peaks import find_peaks
+    from townsend.experiments.drifttube.reconstruction.assemble import assemble
+    from townsend.experiments.drifttube.reconstruction.reconstruct import reconstruct
+    from townsend.experiments.drifttube.report.report import report
     from townsend.experiments.drifttube.simulate import simulate_drifttube
     from townsend.sweep.board import board
     from townsend.sweep.choose import choose
     from townsend.sweep.coordinator import sweep
 
-__all__ = ["board", "choose", "find_peaks", "simulate_drifttube", "sweep"]
+__all__ = [
+    "assemble",
+    "board",
+    "choose",
+    "find_peaks",
+    "reconstruct",
+    "report",
+    "simulate_drifttube",
+    "sweep",
+]
 
 _HOMES = {
+    "assemble": "townsend.experiments.drifttube.reconstruction.assemble",
     "board": "townsend.sweep.board",
     "choose": "townsend.sweep.choose",
     "find_peaks": "townsend.experiments.drifttube.find_peaks",
+    "reconstruct": "townsend.experiments.drifttube.reconstruction.reconstruct",
+    "report": "townsend.experiments.drifttube.report.report",
     "simulate_drifttube": "townsend.experiments.drifttube.simulate",
     "sweep": "townsend.sweep.coordinator",
 }

@@ -17,7 +17,7 @@ from townsend.logs import set_logging
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130
-_IN_ORDER_OF_USE = ("simulate", "sweep", "board", "choose", "find-peaks")
+_IN_ORDER_OF_USE = ("simulate", "sweep", "board", "choose", "find-peaks", "assemble", "reconstruct", "report")
 
 
 class _InOrderOfUse(TyperGroup):
@@ -67,6 +67,7 @@ def simulate_drifttube(
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Waveforms.")] = 20000,
     seed: Annotated[int | None, typer.Option(min=0, help="Names the sample; default: the configuration's, 1.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML settings; see simulation.yaml of any sample.")] = None,
+    impact: Annotated[str | None, typer.Option(help="central (default: the configuration's) or uniform.")] = None,
     jobs: Jobs = None,
 ) -> None:
     """Simulate waveforms of a helium drift tube."""
@@ -76,8 +77,10 @@ def simulate_drifttube(
     from townsend.experiments.drifttube.settings import DriftTubeSettings
 
     settings = parse(DriftTubeSettings, load_yaml(config) if config else {})
-    if seed is not None:
-        settings = parse(DriftTubeSettings, {**resolved(settings), "seed": seed})
+    given = resolved(settings)
+    given |= {} if seed is None else {"seed": seed}
+    given |= {} if impact is None else {"track": {**given["track"], "impact": impact}}
+    settings = parse(DriftTubeSettings, given)
     with _bar("simulating", number) as advance:
         simulate(number, output, settings, jobs=jobs or usable_cores(), progress=advance)
     typer.echo(f"{number} waveforms of seed {settings.seed} in {output}; settings in {output / 'simulation.yaml'}")
@@ -86,14 +89,15 @@ def simulate_drifttube(
 @app.command()
 def sweep(
     config: Annotated[
-        Path, typer.Argument(help="YAML of the sweep: your file, or the name of a shipped one (peaks.yaml).")
+        Path, typer.Argument(help="YAML: your file, or the name of a shipped one (peaks.yaml, clusters.yaml).")
     ],
     output: Output,
     sample: Annotated[Path | None, typer.Option(help="Folder of the sample; default: the configuration's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sweep.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Configurations to train; default: the whole grid.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs at most.")] = None,
-    windows: Annotated[int | None, typer.Option(min=1, help="Training windows; 30000 is the full grid.")] = None,
+    windows: Annotated[int | None, typer.Option(min=1, help="Training windows of a peak finder.")] = None,
+    finder: Annotated[Path | None, typer.Option(help="Folder of the peak finder whose peaks are counted.")] = None,
     jobs: Jobs = None,
 ) -> None:
     """Train many configurations. The same command goes on where a kill left it."""
@@ -112,8 +116,8 @@ def sweep(
         "trials": trials,
         "epochs": epochs,
     }
-    if windows is not None:
-        overrides["task_settings"] = {"windows": windows}
+    of_task = {"windows": windows, "finder": str(finder) if finder else None}
+    overrides["task_settings"] = {key: value for key, value in of_task.items() if value is not None} or None
     settings = load_sweep(document.path, {key: value for key, value in overrides.items() if value is not None})
     check_task_settings(settings, document)
     with _total_bar("training") as advance:
@@ -186,6 +190,55 @@ def find_peaks(
         rate = f": {peaks.rate_per_us(hit=hit):.2f} peaks per us" if number else ""
         typer.echo(f"{number} waveforms {'with' if hit else 'without'} a hit{rate}")
     typer.echo(f"peaks: {output / 'peaks.root'}; pictures: {output / 'figures'}")
+
+
+@app.command()
+def assemble(
+    finder: Annotated[Path, typer.Argument(help="Folder of the chosen peak finder.")],
+    clusteriser: Annotated[Path, typer.Argument(help="Folder of the chosen clusteriser, trained behind that finder.")],
+    calibrate: Annotated[Path, typer.Option(help="Folder of a simulated sample that neither of them has seen.")],
+    output: Output,
+    jobs: Jobs = None,
+) -> None:
+    """Join both networks to a Reconstruction. Calibrates the number of clusters on a separate simulation."""
+    from townsend.api import assemble as join
+    from townsend.experiments.drifttube.reconstruction.assemble import render_reconstruction
+
+    with _total_bar("calibrating") as advance:
+        reconstruction = join(finder, clusteriser, calibrate, output, jobs=jobs, progress=advance)
+    _print(render_reconstruction(reconstruction))
+    typer.echo(f"reconstruction: {reconstruction}; card: {reconstruction / 'README.md'}")
+
+
+@app.command()
+def reconstruct(
+    reconstruction: Annotated[Path, typer.Argument(help="Folder made by `townsend assemble`.")],
+    files: Annotated[list[Path], typer.Argument(help="ROOT or NPZ files, or folders of shards.")],
+    output: Output,
+    config: Annotated[Path | None, typer.Option(help="YAML with polarity, scale, t0_ns, resample, threshold.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Count clusters in waveforms. Writes times, scores and numbers to ROOT; goes on where a kill left it."""
+    from townsend.api import reconstruct as count
+    from townsend.config import load_yaml, parse
+    from townsend.experiments.drifttube.reconstruction.reconstruct import ReconstructSettings, render_summary
+
+    settings = parse(ReconstructSettings, load_yaml(config) if config else {})
+    with _total_bar("reconstructing") as advance:
+        count(reconstruction, files, output, settings, jobs=jobs, progress=advance)
+    _print(render_summary(output))
+    typer.echo(f"numbers, times and scores: {output / 'clusters-*.root'}; summary: {output / 'summary.json'}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder that holds the folders of the steps, under any names.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")],
+) -> None:
+    """Write one page a colleague can open: verdicts, figures, waveforms, how to repeat it."""
+    from townsend.api import report as write_report
+
+    typer.echo(f"report: {write_report(run, output)}")
 
 
 def _print(renderable: Any) -> None:

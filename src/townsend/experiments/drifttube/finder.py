@@ -20,14 +20,14 @@ from townsend.config import parse
 from townsend.errors import ConfigError, InputError
 from townsend.experiments.drifttube.candidates import cut_windows, find_candidates, select_peaks
 from townsend.experiments.drifttube.task_settings import PeakFacts
-from townsend.files import read_json
-from townsend.networks.backend import any_keras
+from townsend.networks.stored import forward
 from townsend.sample.waveforms import Waveforms
+from townsend.sweep.chosen import open_chosen
 
-__all__ = ["Finder", "load_finder"]
+__all__ = ["TASK", "Finder", "load_finder"]
 
+TASK = "drifttube-peaks"
 _CHUNK = 200  # waveforms a piece: about 100,000 windows, 6 MB
-_TASK = "drifttube-peaks"
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ class Finder:
         facts = self.facts
         row, sample = find_candidates(millivolts, facts.before, facts.after)
         windows = cut_windows(millivolts, row, sample, facts.before, facts.after) / np.float32(facts.scale_mV)
-        scores = np.zeros(0, np.float32)
-        if len(windows):
-            scores = self.network.predict(windows[..., None], batch_size=2048, verbose=0).reshape(-1)
+        scores = forward(self.network, windows[..., None])
         kept = select_peaks(row, sample, scores, self.threshold, facts.separation)
         number = np.bincount(row[kept], minlength=len(millivolts))
         time_ns = sample[kept] / facts.sampling_rate_ghz - facts.delay_ns
@@ -75,35 +73,16 @@ class Finder:
 def load_finder(model: Path, threshold: float | None = None) -> Finder:
     """Open a folder made by `townsend choose`; `threshold` takes the place of the model's own.
 
-    Raises InputError when it is none, is damaged, was trained for another task, or its card does not fit its network.
+    Raises InputError when it is none, is damaged or edited, was trained for another task, or its parts do not fit.
     """
-    card = read_json(model / "card.json")
-    if not isinstance(card, dict) or not {"task", "facts", "threshold"} <= card.keys():
-        msg = f"{model} must be a folder made by `townsend choose` (its card.json is another's); name such a folder"
-        raise InputError(msg)
-    if card["task"] != _TASK:
-        msg = f'{model} must hold a model of task "{_TASK}" (got "{card["task"]}"); choose one from such a sweep'
-        raise InputError(msg)
+    chosen = open_chosen(model, TASK)
     try:
-        facts = parse(PeakFacts, card["facts"])
+        facts = parse(PeakFacts, chosen.card["facts"])
     except ConfigError as error:
         msg = f"{model}/card.json must be as `townsend choose` wrote it ({error}); make the folder again"
         raise InputError(msg) from None
-    network = _load_network(model / "model.keras")
-    if tuple(network.input_shape[1:]) != (facts.width, 1):
+    if tuple(chosen.network.input_shape[1:]) != (facts.width, 1):
         rule = f"{model}/card.json must describe windows that fit the network's input"
-        msg = f"{rule} (got {facts.width} samples for {tuple(network.input_shape[1:])}); make the folder again"
+        msg = f"{rule} (got {facts.width} samples for {tuple(chosen.network.input_shape[1:])}); make the folder again"
         raise InputError(msg)
-    return Finder(network, facts, card["threshold"] if threshold is None else threshold)
-
-
-def _load_network(path: Path) -> Any:
-    if not path.is_file():
-        msg = f"{path} must exist; make the folder again with `townsend choose`"
-        raise InputError(msg)
-    keras = any_keras()
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # a damaged file surfaces as almost any exception
-        msg = f"{path} must be a whole Keras model ({type(error).__name__}); make the folder again"
-        raise InputError(msg) from error
+    return Finder(chosen.network, facts, chosen.card["threshold"] if threshold is None else threshold)

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
 from townsend.config import parse
 from townsend.errors import InputError
+from townsend.experiments.drifttube.arrivals import visible_electrons
 from townsend.experiments.drifttube.candidates import cut_windows, find_candidates
 from townsend.experiments.drifttube.matching import match_lists, merge_arrivals
 from townsend.experiments.drifttube.noise import noise_rms_mV
 from townsend.experiments.drifttube.settings import DriftTubeSettings
 from townsend.experiments.drifttube.signal import single_electron_response
 from townsend.experiments.drifttube.task_settings import PeakFacts, PeakSettings
-from townsend.sample.waveforms import Truth, Waveforms
+from townsend.sample.waveforms import Waveforms
 from townsend.tasks.base import Split
 
 __all__ = ["PeakArrays"]
@@ -76,6 +76,7 @@ class PeakArrays:
             visible_fC=self.visible_fC,
             t0_ns=waveforms.t0_ns,
             max_drift_ns=waveforms.max_drift_ns,
+            sample_seed=waveforms.provenance.seed,
         )
 
     def balanced(self, rows: NDArray[np.int64], windows: int, random: np.random.Generator) -> Split:
@@ -105,11 +106,12 @@ class PeakArrays:
         settings, part = self.settings, self.waveforms[rows]
         millivolts = part.millivolts()
         row, sample = find_candidates(millivolts, settings.before, settings.after)
-        visible = self._visible(self.truth[rows])
-        if len(visible[0]) == 0:
+        found = visible_electrons(self.truth[rows], self.visible_fC)
+        if len(found.row) == 0:
             rule = f"{self.sample} must hold visible electrons (it holds none among {len(rows)} waveforms)"
             msg = f"{rule}; check its truth, or lower `visible_sigma`"
             raise InputError(msg)
+        visible = found.row, found.time_ns, found.charge_fC
         resolvable = merge_arrivals(*visible, settings.double_pulse_ns)
         lists = {
             "all": visible[:2],
@@ -124,11 +126,3 @@ class PeakArrays:
         extra |= {f"{name}_time_ns": found[1].astype(np.float32) for name, found in lists.items()}
         windows = cut_windows(millivolts, row, sample, settings.before, settings.after)
         return Split(windows, labels.astype(np.float32), row.astype(np.int32), extra)
-
-    def _visible(self, truth: Truth) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return row, arrival and charge of the electrons whose pulse stands out of the noise."""
-        row = np.repeat(np.arange(len(truth.impact_cm)), ak.to_numpy(ak.num(truth.electron_time_ns)))
-        time_ns = ak.to_numpy(ak.flatten(truth.electron_time_ns)).astype(np.float64)
-        charge_fC = ak.to_numpy(ak.flatten(truth.electron_charge_fC)).astype(np.float64)
-        visible = charge_fC > self.visible_fC
-        return row[visible], time_ns[visible], charge_fC[visible]

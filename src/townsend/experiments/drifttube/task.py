@@ -50,12 +50,13 @@ class PeakTask:
     name = "drifttube-peaks"
     objective = Objective("auc_all", maximise=True)
     loss = "binary_crossentropy"
+    places = ()
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all settings of the task, defaults filled in; raises ConfigError on an unknown or bad one."""
         return resolved(parse(PeakSettings, given))
 
-    def fingerprint(self, sample: Path) -> str:
+    def fingerprint(self, sample: Path, settings: Mapping[str, Any]) -> str:
         """Return a hash of what the sample's shards hold."""
         return sample_fingerprint(sample)
 

@@ -53,7 +53,9 @@ class PeakFacts(Closed):
     visible_fC: float = Field(ge=0)
     t0_ns: float
     max_drift_ns: float
+    sample_seed: int | None
     input: str = "window of mV, signals going up, minus its mean, divided by scale_mV"
+    output: str = "a score for each window, larger for the arrival of an electron"
     candidates: str = "samples with negative second difference"
     resolvable_truth: str = "visible electrons, those within double_pulse_ns merged"
 
