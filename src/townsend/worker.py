@@ -44,7 +44,14 @@ def _simulate_shard(folder: Path, arguments: Mapping[str, Any], report: Report) 
     simulate_shard(settings, arguments["start"], arguments["stop"], folder / arguments["file"])
 
 
+def _reconstruct_shard(folder: Path, arguments: Mapping[str, Any], report: Report) -> None:
+    from townsend.experiments.drifttube.reconstruction.shard import ShardWork, reconstruct_shard
+
+    reconstruct_shard(ShardWork.from_json(arguments), folder / arguments["output"])
+
+
 FUNCTIONS: Mapping[str, Callable[[Path, Mapping[str, Any], Report], None]] = {
+    "reconstruct_shard": _reconstruct_shard,
     "simulate_shard": _simulate_shard,
     "train_bracket": _train_bracket,
 }

@@ -1,0 +1,1 @@
+"""Both networks and their calibration as one folder, made by `townsend assemble`, applied by `townsend reconstruct`."""
