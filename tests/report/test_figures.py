@@ -12,20 +12,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from townsend.errors import InputError
-from townsend.evaluate.classification import Confusion, confusion, roc
+from townsend.evaluate.classification import confusion, roc
 from townsend.files import write_json
-from townsend.report import figures
+from townsend.report import classification_figures, figures
 from townsend.report.figures import (
-    confusion_figure,
-    density,
     draw_board,
     draw_model,
     metric_per_configuration,
-    roc_figure,
-    score_distribution,
     training_curves,
 )
-from townsend.report.style import COLOURS, figure, save, styled
+from townsend.report.style import COLOURS, figure, plain, save, styled
 from townsend.sweep.board import Board, by_rank
 from townsend.tasks.base import Metric, Objective
 from townsend.training.record_file import BracketRecord, write_bracket_record
@@ -38,7 +34,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Pictures, instead of files."""
     found: list[Figure] = []
-    monkeypatch.setattr(figures, "save", lambda canvas, path: found.append(canvas))
+    for module in (figures, classification_figures):
+        monkeypatch.setattr(module, "save", lambda canvas, path: found.append(canvas))
     return found
 
 
@@ -97,6 +94,40 @@ def test_configurations_without_a_best_one_are_drawn(drawn: list[Figure], tmp_pa
     assert len(drawn[0].axes[1].containers) == 1
 
 
+def error(trial: int, mse: float) -> FitRecord:
+    metrics = {"mse": Metric(mse, 0.1), "mae": Metric(mse**0.5, 0.05)}
+    return FitRecord(trial, trial, {"a": trial}, Outcome.FINISHED, best_epoch=2, epochs=3, metrics=metrics)
+
+
+def test_where_smaller_is_better_the_smallest_is_red_and_the_better_half_is_below(
+    drawn: list[Figure], tmp_path: Path
+) -> None:
+    rows = tuple(error(trial, mse) for trial, mse in enumerate((5.0, 3.0, 3.5, 9.0, 4.0)))
+    table = by_rank(Board(rows, Objective("mse", maximise=False), 5, "run"))
+    for metric in ("mse", "mae"):
+        metric_per_configuration(table, metric, tmp_path / "x.png")
+    for canvas, best, half in zip(drawn, (3.0, 3.0**0.5), (4.0, 4.0**0.5), strict=True):
+        near, whole = canvas.axes
+        shown = {c.get_label(): c.lines[0] for c in whole.containers}
+        assert shown["best mse: trial 1"].get_xydata().tolist() == [[1, best]]
+        low, high = near.get_ylim()
+        assert low < best < half < high < half + 0.5
+        assert whole.get_yscale() == "linear"
+
+
+def test_a_network_that_ran_away_does_not_hide_the_others(drawn: list[Figure], tmp_path: Path) -> None:
+    table = by_rank(Board((error(0, 3.0), error(1, 1e5)), Objective("mse", maximise=False), 2, "run"))
+    metric_per_configuration(table, "mse", tmp_path / "x.png")
+    assert drawn[0].axes[1].get_yscale() == "log"
+
+
+def test_names_with_dollars_are_drawn_as_they_are(tmp_path: Path) -> None:
+    table = by_rank(Board(ROWS, Objective("auc", maximise=True), 5, r"$\\frac{$"))
+    metric_per_configuration(table, "auc", tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes().startswith(PNG)
+    assert plain("$a$\x1b") == r"\$a\$\x1b"
+
+
 def test_training_curves_count_epochs_from_one(drawn: list[Figure], tmp_path: Path) -> None:
     curves = {
         "loss": np.array([3.0, 2, 1]),
@@ -111,56 +142,6 @@ def test_training_curves_count_epochs_from_one(drawn: list[Figure], tmp_path: Pa
     assert lines["kept: epoch 2"].get_xdata() == [2, 2]
     assert [line.get_label() for line in accuracy.lines] == ["train", "kept: epoch 2"]
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
-
-
-def test_roc_is_drawn_on_both_axes_with_the_working_point(drawn: list[Figure], tmp_path: Path) -> None:
-    curve = roc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
-    roc_figure(curve.fpr, curve.tpr, "run", tmp_path / "x.png", (0.5, 1.0))
-    for axes in drawn[0].axes:
-        assert axes.lines[0].get_xydata().tolist() == [[0, 0], [0, 0.5], [0.5, 0.5], [0.5, 1], [1, 1]]
-        assert axes.lines[1].get_xydata().tolist() == [[0.5, 1.0]]
-    assert [axes.get_xscale() for axes in drawn[0].axes] == ["linear", "log"]
-    assert "false positive rate" in drawn[0].axes[0].get_xlabel()
-
-
-def test_a_perfect_roc_can_be_drawn(drawn: list[Figure], tmp_path: Path) -> None:
-    roc_figure(np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]), "run", tmp_path / "x.png")
-    assert drawn[0].axes[1].get_xlim() == (0.1, 1)
-
-
-def test_confusion_cells_are_shares_of_all_examples(drawn: list[Figure], tmp_path: Path) -> None:
-    confusion_figure(Confusion(tp=9, fp=20, fn=1, tn=70), "run", tmp_path / "x.png")
-    natural, balanced = drawn[0].axes
-    assert [text.get_text() for text in natural.texts] == [
-        "9.00 %\n(9)",
-        "1.00 %\n(1)",
-        "20.00 %\n(20)",
-        "70.00 %\n(70)",
-    ]
-    assert [text.get_text() for text in balanced.texts] == ["45.00 %", "5.00 %", "11.11 %", "38.89 %"]
-    assert natural.get_title(loc="left").startswith("natural prevalence, 10.0 % signal\nprecision 0.310, recall 0.900")
-
-
-def test_density_has_area_one_and_poisson_errors() -> None:
-    edges = np.linspace(0, 1, 5)
-    found = density(np.array([0.1, 0.1, 0.3, 0.9]), edges)
-    assert found.density.tolist() == [2, 1, 0, 1]
-    assert found.error == pytest.approx([np.sqrt(2), 1, 0, 1])
-    assert density(np.array([]), edges).density.tolist() == [0] * 4
-
-
-def test_score_distribution_shows_each_class_of_each_set(drawn: list[Figure], tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    labels = np.arange(1000) % 2
-    scores = rng.normal(labels)
-    score_distribution((scores, labels), (scores[:500], labels[:500]), 0.3, "run", tmp_path / "x.png")
-    (axes,) = drawn[0].axes
-    for patch in axes.patches:
-        values, edges, _ = patch.get_data()
-        assert np.sum(values * np.diff(edges)) == pytest.approx(1)
-        assert (edges[0], edges[-1]) == (scores.min(), scores.max())
-    names = [text.get_text() for text in drawn[0].legends[0].get_texts()]
-    assert names == ["background, train", "signal, train", "background, monitor", "signal, monitor", "threshold 0.300"]
 
 
 def test_style_ends_with_the_picture(tmp_path: Path) -> None:
@@ -244,6 +225,28 @@ def test_figures_of_a_model_show_its_test_set(model: Path, drawn: list[Figure]) 
     ]
     roc_axes = drawn[3].axes[0]
     assert roc_axes.lines[1].get_xydata().tolist() == [[table.fp / 200, table.recall]]
+
+
+def test_a_regression_has_its_own_figures(model: Path) -> None:
+    card = json.loads((model / "card.json").read_text())
+    write_json(model / "card.json", {**card, "threshold": None})
+    folder = draw_model(model)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "predicted-against-true.png",
+        "residuals.png",
+        "training-curves.png",
+    ]
+
+
+def test_a_sweep_of_regressions_is_drawn_without_a_confusion_matrix(tmp_path: Path) -> None:
+    info = {"fingerprint": "f", "versions": {}, "sample": "s", "trials": 2, "settings": {}}
+    write_json(tmp_path / "sweep.json", {**info, "objective": {"metric": "mse", "maximise": False}})
+    record = BracketRecord(0)
+    for each in (error(0, 3.0), error(1, 4.0)):
+        record = record.with_fit(each, {"loss": np.array([3.0, 2.0])}, complete=True)
+    write_bracket_record(tmp_path, record)
+    names = sorted(path.name for path in draw_board(tmp_path, tmp_path / "figures").iterdir())
+    assert names == ["configurations-mae.png", "configurations-mse.png", "training-curves.png"]
 
 
 def test_a_damaged_model_is_named(model: Path) -> None:

@@ -5,6 +5,7 @@ What to use when
 - `styled`: decorator of every function that draws; within it the style holds, outside nothing is changed.
 - `figure`, `panels`: a new picture and its axes, without a window system and without global state.
 - `save`: write a picture, whole or not at all.
+- `plain`: text from elsewhere, drawn as it is.
 - `COLOURS`: what each colour means, so that it means the same in every figure.
 """
 
@@ -15,13 +16,14 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from townsend.errors import printable
 from townsend.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "figure", "panels", "save", "styled"]
+__all__ = ["COLOURS", "figure", "panels", "plain", "save", "styled"]
 
 COLOURS: Mapping[str, str] = {
     "best": "#d62728",
@@ -31,9 +33,13 @@ COLOURS: Mapping[str, str] = {
     "background": "#1b5e9c",
     "train": "#1f77b4",
     "monitor": "#d95f02",
+    "truth": "0.35",
+    "detected": "#7a5195",
+    "before": "#d95f02",
+    "after": "#1b5e9c",
     "guide": "0.5",
 }
-"""Role -> colour; signal and background differ in brightness too."""
+"""Role -> colour; signal and background, before and after, differ in brightness too."""
 
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -48,6 +54,7 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": 10,
     "legend.frameon": False,
     "lines.linewidth": 1.5,
+    "svg.hashsalt": "townsend",  # the same names within the file every time
     "text.usetex": False,
     "xtick.direction": "in",
     "xtick.minor.visible": True,
@@ -95,8 +102,14 @@ def panels(rows: int, columns: int, width: float, height: float, **layout: Any) 
     return canvas, list(canvas.subplots(rows, columns, squeeze=False, **layout).flat)
 
 
+def plain(text: str) -> str:
+    """Return text that matplotlib draws as it is: no control characters, and no formula between dollar signs."""
+    return printable(text).replace("$", r"\$")
+
+
 @styled
 def save(canvas: Figure, path: Path) -> None:
-    """Write a picture in the format of the path's suffix."""
+    """Write a picture in the format of the path's suffix; the same picture gives the same bytes."""
+    metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
     with atomic_path(path) as temporary:
-        canvas.savefig(temporary)
+        canvas.savefig(temporary, metadata=metadata)

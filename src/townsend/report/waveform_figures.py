@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.errors import printable
-from townsend.report.style import COLOURS, figure, save, styled
+from townsend.report.style import COLOURS, figure, plain, save, styled
 
 __all__ = ["draw_trace"]
 
@@ -40,7 +39,7 @@ def draw_trace(
         axes.vlines(true_ns, low - 0.12 * height, low - 0.03 * height, COLOURS["usable"], label="true peak")
     axes.set_xlabel("time [ns]")
     axes.set_ylabel("voltage [mV]")
-    axes.set_title(printable(title))
+    axes.set_title(plain(title))
     axes.set_xlim(clock_ns[0], clock_ns[-1])
     axes.legend(loc="upper right")
     save(canvas, path)

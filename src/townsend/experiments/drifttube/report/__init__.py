@@ -1,0 +1,1 @@
+"""The drift-tube chapters of the page that `townsend report` writes."""
