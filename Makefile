@@ -20,21 +20,30 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 .PHONY: help demo test lint lock
 
 help:
-	@echo "make demo [SEED=1] [OUT=demo]   simulate, sweep, judge, choose; real traces too where TOWNSEND_DATA is set"
+	@echo "make demo [SEED=1] [OUT=demo]   the whole line, from a simulation to a report; real traces too where TOWNSEND_DATA is set"
 	@echo "make test                       run all tests"
 	@echo "make lint                       ruff, mypy, import contract"
 	@echo "make lock [UPGRADE=--upgrade]   renew the lock files (needs uv)"
 
 demo: private export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(BIN):$(PATH)
 demo: $(VENV)/.runtime
-	townsend simulate drifttube -n 3000 --seed $(SEED) -o $(RUN)/mc
-	townsend sweep peaks-demo.yaml --sample $(RUN)/mc --seed $(SEED) -o $(RUN)/sweep
-	townsend board $(RUN)/sweep
-	townsend choose $(RUN)/sweep -o $(RUN)/model
+	townsend simulate drifttube -n 3000 --seed $(SEED)1 --impact uniform -o $(RUN)/mc-finder
+	townsend sweep peaks-demo.yaml --sample $(RUN)/mc-finder --seed $(SEED) -o $(RUN)/finder-sweep
+	townsend board $(RUN)/finder-sweep
+	townsend choose $(RUN)/finder-sweep -o $(RUN)/finder
+	townsend simulate drifttube -n 5000 --seed $(SEED)2 --impact uniform -o $(RUN)/mc-clusters
+	townsend sweep clusters-demo.yaml --sample $(RUN)/mc-clusters --finder $(RUN)/finder --seed $(SEED) -o $(RUN)/clusters-sweep
+	townsend board $(RUN)/clusters-sweep
+	townsend choose $(RUN)/clusters-sweep -o $(RUN)/clusteriser
+	townsend simulate drifttube -n 5000 --seed $(SEED)3 --impact uniform -o $(RUN)/mc-calibration
+	townsend assemble $(RUN)/finder $(RUN)/clusteriser --calibrate $(RUN)/mc-calibration -o $(RUN)/reconstruction
+	townsend simulate drifttube -n 5000 --seed $(SEED)4 --impact uniform -o $(RUN)/mc-test
+	townsend reconstruct $(RUN)/reconstruction $(RUN)/mc-test -o $(RUN)/counted
 ifdef TOWNSEND_DATA
-	townsend find-peaks $(RUN)/model "$(TOWNSEND_DATA)/drift_tube_traces.npz" -o $(RUN)/real
+	townsend find-peaks $(RUN)/finder "$(TOWNSEND_DATA)/drift_tube_traces.npz" -o $(RUN)/real
 endif
-	@echo "Figures: $(RUN)/sweep/figures (all configurations), $(RUN)/model/figures (the chosen one)"
+	townsend report $(RUN) -o $(RUN)/report.html
+	@echo "Open $(RUN)/report.html: verdicts, figures, waveforms, how to repeat it"
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
