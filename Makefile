@@ -35,9 +35,9 @@ demo: $(VENV)/.runtime
 	townsend sweep clusters-demo.yaml --sample $(RUN)/mc-clusters --finder $(RUN)/finder --seed $(SEED) -o $(RUN)/clusters-sweep
 	townsend board $(RUN)/clusters-sweep
 	townsend choose $(RUN)/clusters-sweep -o $(RUN)/clusteriser
-	townsend simulate drifttube -n 5000 --seed $(SEED)3 --impact uniform -o $(RUN)/mc-calibration
+	townsend simulate drifttube -n 10000 --seed $(SEED)3 --impact uniform -o $(RUN)/mc-calibration
 	townsend assemble $(RUN)/finder $(RUN)/clusteriser --calibrate $(RUN)/mc-calibration -o $(RUN)/reconstruction
-	townsend simulate drifttube -n 5000 --seed $(SEED)4 --impact uniform -o $(RUN)/mc-test
+	townsend simulate drifttube -n 10000 --seed $(SEED)4 --impact uniform -o $(RUN)/mc-test
 	townsend reconstruct $(RUN)/reconstruction $(RUN)/mc-test -o $(RUN)/counted
 ifdef TOWNSEND_DATA
 	townsend find-peaks $(RUN)/finder "$(TOWNSEND_DATA)/drift_tube_traces.npz" -o $(RUN)/real

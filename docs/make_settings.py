@@ -6,7 +6,7 @@ Run: python docs/make_settings.py
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,10 +14,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from townsend.experiments.drifttube.cluster_task_settings import ClusterSettings
 from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.reconstruction.reconstruct import ReconstructSettings
 from townsend.experiments.drifttube.settings import DriftTubeSettings
 from townsend.experiments.drifttube.task_settings import PeakSettings
-from townsend.networks.lstm import ACTIVATIONS
+from townsend.networks.values import ACTIVATIONS
 from townsend.sweep.settings import SweepSettings
 from townsend.training.hyperparameters import OPTIMIZERS
 
@@ -35,7 +37,9 @@ SECTIONS = (
     (DriftTubeSettings, "townsend simulate drifttube --config FILE"),
     (SweepSettings, "townsend sweep FILE"),
     (PeakSettings, "`task_settings` of a sweep with `task: drifttube-peaks`"),
+    (ClusterSettings, "`task_settings` of a sweep with `task: drifttube-clusters`"),
     (FindPeaksSettings, "townsend find-peaks ... --config FILE"),
+    (ReconstructSettings, "townsend reconstruct ... --config FILE"),
 )
 UNITS = {
     "_cm2_per_Vs": "cm²/(V s)",
@@ -125,18 +129,33 @@ def _default(field: FieldInfo) -> str:
 
 
 def _hyperparameters() -> Iterator[str]:
-    rows = (
+    of_training = (
         ("optimizer", ", ".join(f"`{name}`" for name in sorted(OPTIMIZERS)), "must be given"),
         ("batch_size", "whole number, 1 to 1,048,576", "must be given"),
         ("learning_rate", "number, > 0", "that of Keras for the optimizer"),
+    )
+    of_lstm = (
         ("topology", 'three layer sizes in one text, `"96 128 1"`: LSTM, hidden layer, output (1)', "must be given"),
         ("activations", 'two names in one text, `"relu sigmoid"`: hidden layer, output', "must be given"),
         ("dropout", "number, ≥ 0, < 1, of the hidden layer", "must be given"),
     )
-    yield "The first three belong to training, the others to `network: lstm`."
-    yield from ("", "| name | value | when left out |", "|---|---|---|")
-    yield from (f"| `{name}` | {values} | {without} |" for name, values, without in rows)
+    of_cnn = (
+        ("filters", 'two numbers in one text, `"32 64"`: of the first and of the second convolution', "must be given"),
+        ("activations", 'two names in one text, `"relu selu"`: first and second convolution', "must be given"),
+        ("dropout", "number, ≥ 0, < 1, of the dense layer", "must be given"),
+    )
+    cnn = "two convolutions 4 bins long, each with pooling by 2, a dense layer of 32 with ReLU, a linear output"
+    yield from _table("Of the training, whatever the network:", of_training)
+    yield ""
+    yield from _table("Of `network: lstm`, one LSTM, a hidden layer, an output:", of_lstm)
+    yield ""
+    yield from _table(f"Of `network: cnn`, {cnn}:", of_cnn)
     yield from ("", f"Activations: {', '.join(f'`{name}`' for name in ACTIVATIONS)}.")
+
+
+def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    yield from (title, "", "| name | value | when left out |", "|---|---|---|")
+    yield from (f"| `{name}` | {values} | {without} |" for name, values, without in rows)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def simulate_drifttube(
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Waveforms.")] = 20000,
     seed: Annotated[int | None, typer.Option(min=0, help="Names the sample; default: the configuration's, 1.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML settings; see simulation.yaml of any sample.")] = None,
-    impact: Annotated[str | None, typer.Option(help="central (default: the configuration's) or uniform.")] = None,
+    impact: Annotated[str | None, typer.Option(help="Tracks central or uniform; default: the configuration's.")] = None,
     jobs: Jobs = None,
 ) -> None:
     """Simulate waveforms of a helium drift tube."""
@@ -235,7 +235,7 @@ def report(
     run: Annotated[Path, typer.Argument(help="Folder that holds the folders of the steps, under any names.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")],
 ) -> None:
-    """Write one page a colleague can open: verdicts, figures, waveforms, how to repeat it."""
+    """Write one page a colleague can open. Verdicts come first, then figures, waveforms, how to repeat it."""
     from townsend.api import report as write_report
 
     typer.echo(f"report: {write_report(run, output)}")

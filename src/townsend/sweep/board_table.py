@@ -132,11 +132,11 @@ class _Leading:
         headers = ["trial", *self.varying, *self.metrics, *_COLUMNS_AFTER]
         # The least telling go first; trial, outcome, hyperparameters and the first metric stay.
         removable = ["cpu s", "MB", "wall s", "parameters", "threshold", "epochs", *self.metrics[:0:-1]]
-        if all(row.threshold is None for row in rows):  # regressions
+        shown, after = list(range(len(headers))), list(_COLUMNS_AFTER)
+        if all(row.threshold is None for row in self.board.rows):  # a regression has none, also in the CSV
             removable.remove("threshold")
-            shown = [i for i, header in enumerate(headers) if header != "threshold"]
-        else:
-            shown = list(range(len(headers)))
+            shown.remove(len(headers) - len(after) + after.index("threshold"))
+            after.remove("threshold")
         grid = self._grid(headers, cells, shown)
         while removable and Measurement.get(console, options.update(width=10_000), grid).maximum > options.max_width:
             shown.remove(headers.index(removable.pop(0)))
@@ -144,7 +144,7 @@ class _Leading:
         yield grid
         seen = {headers[i] for i in shown}
         costs = {"wall s": "wall_s", "cpu s": "cpu_s", "MB": "peak_memory_mb"}
-        further = [costs.get(name, name) for name in (*self.board.metrics, *_COLUMNS_AFTER) if name not in seen]
+        further = [costs.get(name, name) for name in (*self.board.metrics, *after) if name not in seen]
         yield from (Text(text) for text in _footnotes(self.board, self.varying, further, len(rows)))
 
     def _grid(self, headers: list[str], cells: list[list[str]], shown: list[int]) -> Table:

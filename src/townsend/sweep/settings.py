@@ -98,7 +98,7 @@ def check_task_settings(settings: SweepSettings, document: Document) -> None:
         line = document.lines.get(("task_settings", name) if own else ("task_settings",))
         overridden = own and settings.task_settings[name] != written.get(name)
         where = "" if line is None or overridden else f"{document.path} line {line}: "
-        msg = f"{where}task_settings{'.' if own else ': '}{sentence}"
+        msg = f"{where}task_settings{'.' if name.isidentifier() else ': '}{sentence}"  # of one setting, or of several
         raise ConfigError(msg) from None
 
 

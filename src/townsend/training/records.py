@@ -102,7 +102,7 @@ class FitRecord:
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> FitRecord:
-        """Return the record written by `to_json`; None becomes NaN."""
+        """Return the record written by `to_json`; None becomes NaN in a metric."""
         metrics = {name: Metric(*map(_number, pair)) for name, pair in value["metrics"].items()}
         return FitRecord(**{**value, "outcome": Outcome(value["outcome"]), "metrics": metrics})
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.config import parse, resolved
-from townsend.errors import InputError
+from townsend.errors import ConfigError, InputError
 from townsend.evaluate.bootstrap import bootstrap_figures
 from townsend.evaluate.regression import REGRESSION_FIGURES, regression_sums
 from townsend.experiments.drifttube.cluster_arrays import ClusterArrays, unseen_rows
@@ -61,6 +61,9 @@ class ClusterTask:
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all settings of the task, defaults filled in; raises ConfigError on an unknown or bad one."""
+        if "finder" not in given:
+            msg = "finder: must be given (got none); say --finder FOLDER, with a folder made by `townsend choose`"
+            raise ConfigError(msg)
         return resolved(parse(ClusterSettings, given))
 
     def fingerprint(self, sample: Path, settings: Mapping[str, Any]) -> str:

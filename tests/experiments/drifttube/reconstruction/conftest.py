@@ -2,130 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from engine_here import EngineHere
+from hand_made import CALIBRATION_SEED, write_clusteriser, write_finder, write_model
 
-from townsend.config import parse, resolved
-from townsend.engines.base import Message, News, WorkUnit
-from townsend.errors import TownsendError
-from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
+from townsend.config import parse
 from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.simulate import longest_drift_ns, simulate_drifttube
-from townsend.experiments.drifttube.task_settings import PeakFacts
-from townsend.files import sha256_of, write_sealed, write_text
-
-FINDER_SEED, CLUSTERISER_SEED, CALIBRATION_SEED = 101, 102, 103
-THRESHOLD = 0.5
-
-
-def write_model(folder: Path, network: Any, task: str, facts: Any, threshold: float | None) -> Path:
-    """Write what `townsend choose` would leave of a network, as far as others read it."""
-    folder.mkdir(parents=True)
-    network.save(folder / "model.keras")
-    write_text(folder / "README.md", "# A model for tests\n")
-    card = {
-        "made_by": "townsend choose",
-        "card_version": 1,
-        "task": task,
-        "task_settings": {},
-        "network": "by hand",
-        "parameters": network.count_params(),
-        "input_shape": list(network.input_shape[1:]),
-        "facts": resolved(facts),
-        "threshold": threshold,
-        "verdicts": [{"ok": True, "sentence": "made by hand"}],
-        "sweep": {"fingerprint": "0" * 16, "settings": {"seed": 1}},
-        "sample": f"sample of {task}",
-    }
-    write_sealed(folder / "card.json", card)
-    return folder
-
-
-def write_finder(folder: Path, **changes: Any) -> Path:
-    """A finder that takes a candidate which stands 1.5 mV above its window's mean: any pulse, hardly any noise."""
-    from townsend.networks.backend import any_keras
-
-    keras = any_keras()
-    settings = DriftTubeSettings()
-    facts = {
-        "sampling_rate_ghz": 1.0,
-        "before": 5,
-        "after": 9,
-        "scale_mV": 3.0,
-        "delay_ns": 4.5,
-        "double_pulse_ns": 2.0,
-        "quoted_double_pulse_ns": 3.0,
-        "tolerance_ns": 2.0,
-        "visible_fC": 2.7,
-        "t0_ns": settings.digitizer.pretrigger_ns,
-        "max_drift_ns": longest_drift_ns(settings),
-        "sample_seed": FINDER_SEED,
-        **changes,
-    }
-    network = keras.Sequential(
-        [keras.layers.Input((15, 1)), keras.layers.Flatten(), keras.layers.Dense(1, activation="sigmoid")]
-    )
-    kernel = np.zeros((15, 1), np.float32)
-    kernel[5] = 8.0
-    network.set_weights([kernel, np.array([-4.0], np.float32)])
-    return write_model(folder, network, "drifttube-peaks", PeakFacts(**facts), THRESHOLD)
-
-
-def write_clusteriser(folder: Path, finder: Path, **changes: Any) -> Path:
-    """A clusteriser that counts half a cluster a peak."""
-    from townsend.networks.backend import any_keras
-
-    keras = any_keras()
-    settings = DriftTubeSettings()
-    facts = {
-        "sampling_rate_ghz": 1.0,
-        "bins": settings.digitizer.samples,
-        "t0_ns": settings.digitizer.pretrigger_ns,
-        "max_drift_ns": longest_drift_ns(settings),
-        "mean_clusters": 18.0,
-        "fixed_impact_cm": 0.08,
-        "sample_seed": CLUSTERISER_SEED,
-        "finder_sample_seed": FINDER_SEED,
-        "finder_sha256": sha256_of([finder / "model.keras"]),
-        "finder_threshold": THRESHOLD,
-        "unseen_by_the_finder": "another seed",
-        **changes,
-    }
-    bins = facts["bins"]
-    network = keras.Sequential([keras.layers.Input((bins, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
-    network.set_weights([np.full((bins, 1), 0.5, np.float32), np.zeros(1, np.float32)])
-    return write_model(folder, network, "drifttube-clusters", ClusterFacts(**facts), None)
-
-
-class EngineHere:
-    """Does the work of `LocalEngine` in this process, where Keras is loaded once for all tests."""
-
-    def __init__(self, jobs: int, logs: Path) -> None:
-        self.queue: deque[WorkUnit] = deque()
-
-    def __enter__(self) -> EngineHere:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.queue.clear()
-
-    def submit(self, unit: WorkUnit) -> None:
-        self.queue.append(unit)
-
-    def poll(self, timeout_s: float) -> list[Message]:
-        from townsend.worker import run_unit
-
-        unit = self.queue.popleft()
-        try:
-            run_unit(unit, lambda body: None)
-        except TownsendError as error:
-            return [Message(unit.name, News.REFUSED, str(error))]
-        return [Message(unit.name, News.DONE)]
+from townsend.experiments.drifttube.simulate import simulate_drifttube
 
 
 def work_here(patch: pytest.MonkeyPatch) -> None:

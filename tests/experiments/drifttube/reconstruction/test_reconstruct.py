@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from townsend.errors import BusyError, InputError
-from townsend.experiments.drifttube import reconstruct_run
 from townsend.experiments.drifttube.arrivals import clusters_in_record
 from townsend.experiments.drifttube.deriv import DEFAULT_PRESET, DERIV_PRESETS, count_deriv_clusters
+from townsend.experiments.drifttube.reconstruction import run
 from townsend.experiments.drifttube.reconstruction.blocks import Block, hits, read_block, saturated
 from townsend.experiments.drifttube.reconstruction.folder import load_reconstruction
 from townsend.experiments.drifttube.reconstruction.inputs import expand
@@ -54,7 +54,7 @@ def waveforms(sample):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 50 waveforms, so that a small file has several."""
-    monkeypatch.setattr(reconstruct_run, "BLOCK", 50)
+    monkeypatch.setattr(run, "BLOCK", 50)
 
 
 def contents(folder, lists=True):
@@ -89,6 +89,8 @@ def test_columns_are_those_of_the_networks_the_reference_and_the_truth(reco, sam
     np.testing.assert_array_equal(found.n_clusters, counted.number)
     np.testing.assert_array_equal(found.n_clusters_error, counted.error)
     np.testing.assert_array_equal(found.n_clusters_uncalibrated, counted.predicted)
+    np.testing.assert_array_equal(found.first_arrival_ns, counted.first_ns)
+    np.testing.assert_array_equal(np.isnan(found.first_arrival_ns), found.n_peaks == 0)
     np.testing.assert_array_equal(found.n_peaks, ak.num(counted.time_ns))
     times, scores = found.peaks()
     np.testing.assert_array_equal(ak.flatten(times), np.asarray(ak.flatten(counted.time_ns), np.float32))
@@ -99,9 +101,9 @@ def test_columns_are_those_of_the_networks_the_reference_and_the_truth(reco, sam
     np.testing.assert_array_equal(found.impact_cm, waveforms.truth.impact_cm)
     np.testing.assert_array_equal(found.path_cm, waveforms.truth.path_cm)
     np.testing.assert_array_equal(found.true_clusters, clusters_in_record(waveforms.truth, 1024.0))
-    deriv = count_deriv_clusters(
-        waveforms.millivolts(), 1.0, DERIV_PRESETS[DEFAULT_PRESET], t0_ns=waveforms.t0_ns, delay_ns=4.5
-    )
+    longest_ns = reconstruction.finder.facts.max_drift_ns
+    when = {"t0_ns": waveforms.t0_ns, "delay_ns": 4.5, "max_drift_ns": longest_ns}
+    deriv = count_deriv_clusters(waveforms.millivolts(), 1.0, DERIV_PRESETS[DEFAULT_PRESET], **when)
     np.testing.assert_array_equal(found.deriv_clusters, deriv)
 
 
@@ -138,7 +140,7 @@ def test_a_file_in_one_piece_and_in_shards_of_any_size_gives_the_same(
     sizes, reco, sample, waveforms, tmp_path, monkeypatch
 ):
     whole = contents(reconstruct(reco, [sample], tmp_path / "whole"))
-    monkeypatch.setattr(reconstruct_run, "BLOCK", 40)
+    monkeypatch.setattr(run, "BLOCK", 40)
     (tmp_path / "cut").mkdir()
     start = 0
     for number, size in enumerate(sizes):
@@ -153,7 +155,7 @@ def test_a_file_in_one_piece_and_in_shards_of_any_size_gives_the_same(
 
 @slow
 def test_one_worker_and_two_give_the_same(reco, sample, tmp_path, monkeypatch):
-    monkeypatch.setattr(reconstruct_run, "BLOCK", 30)
+    monkeypatch.setattr(run, "BLOCK", 30)
     one, two = (reconstruct(reco, [sample], tmp_path / str(jobs), jobs=jobs) for jobs in (1, 2))
     assert_same(contents(two), contents(one))
     summaries = [json.loads((out / "summary.json").read_text()) for out in (one, two)]
@@ -335,8 +337,8 @@ def test_summary_says_what_the_columns_say(reco, sample, tmp_path):
     assert sum(third["waveforms"] for third in found.summary["thirds"]) == WAVEFORMS
     for third in found.summary["thirds"]:
         low, high = third["impact_cm"]
-        distance = np.abs(found.impact_cm)
-        inside = (distance >= np.float32(low)) & (distance < high) | (distance == np.float32(high))
+        distance = np.abs(found.impact_cm).astype(float)
+        inside = (distance >= low) & ((distance < high) | (high == distance.max()))
         off = (found.n_clusters - truth)[inside]
         assert third["figures"]["after.relative_bias"][0] == pytest.approx(off.sum() / truth[inside].sum(), abs=1e-3)
 
@@ -349,19 +351,37 @@ def test_summary_begins_with_the_bias_and_is_shown_in_a_terminal(reco, sample, t
     console = Console(width=160, file=StringIO())
     console.print(render_summary(out))
     shown = console.file.getvalue()
-    assert shown.index("bias of the number of clusters, all waveforms") < shown.index("130 waveforms")
-    assert "after.relative_bias" in shown
+    assert shown.index("bias of the number of clusters, all waveforms") < shown.index("130 waveforms: ")
+    value, error = (100 * part for part in read_reconstructed(out).summary["figures"]["after.relative_bias"])
+    line = next(line for line in shown.splitlines() if line.startswith(" bias, of the truth"))
+    assert f"({value:+.2f} ± {error:.2f}) %" in line
+    assert shown.count("cm from the wire") == 3
     with pytest.raises(InputError, match=r"summary\.json must exist"):
         render_summary(sample)
+
+
+@here
+def test_waveforms_that_calibrated_are_not_called_new(reco, sample, calibration_sample, tmp_path):
+    new = read_reconstructed(reconstruct(reco, [sample], tmp_path / "new")).summary
+    assert new["separate"] is True
+    assert new["verdicts"][0]["sentence"].startswith("the waveforms (seed 105) are new to the reconstruction")
+    seen = read_reconstructed(reconstruct(reco, [calibration_sample], tmp_path / "seen")).summary
+    assert seen["separate"] is False
+    assert not seen["verdicts"][0]["ok"]
+    assert "calibrated" in seen["verdicts"][0]["sentence"]
 
 
 @here
 def test_without_truth_the_calibration_speaks(reco, waveforms, tmp_path):
     write_root(replace(waveforms, truth=None), tmp_path / "data.root")
     summary = read_reconstructed(reconstruct(reco, [tmp_path / "data.root"], tmp_path / "out")).summary
-    assert "no truth in these waveforms; on the calibration sample: bias" in summary["verdicts"][0]["sentence"]
+    said = load_reconstruction(reco).card["verdicts"]
+    for verdict, of_calibration in zip(summary["verdicts"], said, strict=False):
+        assert verdict["ok"] == of_calibration["ok"]
+        assert verdict["sentence"] == f"no truth here; on the calibration sample: {of_calibration['sentence']}"
     assert not [name for name in summary["figures"] if name.startswith(("before", "after", "deriv"))]
     assert summary["thirds"] == []
+    assert summary["separate"] is None
 
 
 @here

@@ -67,9 +67,11 @@ def test_calibration_is_that_of_the_numbers_beside_it(reco):
     with np.load(reco / "calibration.npz", allow_pickle=False) as kept:
         columns = dict(kept)
     seen = columns["predicted"] != 0
-    slope, offset = np.polyfit(columns["predicted"][seen].astype(float), columns["truth"][seen], 1)
-    assert (fit.slope, fit.offset) == (pytest.approx(slope), pytest.approx(offset))
-    number, _ = fit.apply(columns["predicted"])
+    u = columns["first_ns"][seen].astype(float) / 100
+    design = np.stack([np.ones(len(u)), columns["predicted"][seen], u, u**2], axis=1)
+    expected = np.linalg.lstsq(design, columns["truth"][seen].astype(float))[0]
+    np.testing.assert_allclose([fit.offset, fit.slope, fit.per_100ns, fit.per_100ns_squared], expected, rtol=1e-6)
+    number, _ = fit.apply(columns["predicted"], columns["first_ns"])
     assert np.mean(number[seen] - columns["truth"][seen]) == pytest.approx(0, abs=1e-4)
 
 
@@ -79,7 +81,8 @@ def test_loaded_it_repeats_the_numbers_of_its_calibration(reco, calibration_samp
     counted = reconstruction(waveforms, waveforms.t0_ns)
     with np.load(reco / "calibration.npz", allow_pickle=False) as kept:
         np.testing.assert_array_equal(counted.predicted, kept["predicted"])
-    number, error = reconstruction.calibration.apply(counted.predicted)
+        np.testing.assert_array_equal(counted.first_ns, kept["first_ns"])
+    number, error = reconstruction.calibration.apply(counted.predicted, counted.first_ns)
     np.testing.assert_array_equal(counted.number, number)
     np.testing.assert_array_equal(counted.error, error)
 
@@ -112,14 +115,16 @@ def test_assembled_twice_it_is_the_same(reco, finder, clusteriser, calibration_s
 
 def test_card_for_people_says_whether_to_believe_it_first_and_its_recipe_runs(reco, tmp_path, monkeypatch):
     text = (reco / "README.md").read_text()
+    assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
     assert text.index("## Whether to believe it") < text.index("## Calibration") < text.index("## How to apply it")
     recipe = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
     (tmp_path / "recipe.py").write_text(recipe)
     monkeypatch.chdir(reco)
     found = runpy.run_path(str(tmp_path / "recipe.py"))
     calibration = check_reconstruction(reco).calibration
-    assert found["number"] == pytest.approx(max(0.0, calibration.offset))
-    assert found["error"] == pytest.approx(calibration.apply([1e-9])[1])
+    number, error = calibration.apply([1e-9], [0.0])
+    assert found["number"] == pytest.approx(number)
+    assert found["error"] == pytest.approx(error)
 
 
 def test_terminal_shows_verdicts_and_bias(reco):
@@ -129,7 +134,26 @@ def test_terminal_shows_verdicts_and_bias(reco):
     console.print(render_reconstruction(reco))
     shown = console.file.getvalue()
     assert shown.index("bias of the number of clusters") < shown.index("calibrated on 200 waveforms")
-    assert "slope" in shown
+    for name in ("slope", "per_100ns_squared", "cm from the wire"):
+        assert name in shown
+
+
+def test_notes_of_the_parts_come_last_and_short(finder, clusteriser, calibration_sample, tmp_path):
+    from rich.console import Console
+
+    part = shutil.copytree(clusteriser, tmp_path / "part")
+    long = "selection-biased: trial 2 was taken as the best of 4, " + "which flatters " * 20
+    edited(part / "card.json", verdicts=[{"ok": True, "sentence": "good"}, {"ok": False, "sentence": long}])
+    reco = assemble(finder, part, calibration_sample, tmp_path / "reco")
+    card = read_sealed(reco / "card.json")
+    assert card["notes_of_parts"] == {"finder": [], "clusteriser": [long]}
+    assert not any("selection-biased" in verdict["sentence"] for verdict in card["verdicts"])
+    assert f"- clusteriser: {long}" in (reco / "README.md").read_text().replace("  ", " ")
+    console = Console(width=160, file=StringIO())
+    console.print(render_reconstruction(reco))
+    shown = console.file.getvalue()
+    assert shown.rindex("variance_per_cluster") < shown.index("clusteriser: selection-biased")
+    assert len(shown.splitlines()[-1].rstrip()) <= 90
 
 
 # ---- parts that do not fit each other
@@ -277,7 +301,10 @@ def test_exchanged_parts_are_refused_also_with_a_good_seal(copy, finder, models,
     [
         ({"made_by": "townsend choose"}, "must be a folder made by `townsend assemble`"),
         ({"card_version": 2}, r"card of version 1 \(got 2\)"),
-        ({"calibration": {**Calibration(0, 1, 1, 1).to_json(), "slope": None}}, "a calibration must have four numbers"),
+        (
+            {"calibration": {**Calibration(0, 1, 0, 0, 0, 9, 1, 1).to_json(), "slope": None}},
+            "a calibration must have the numbers",
+        ),
     ],
     ids=["choose", "version", "calibration"],
 )

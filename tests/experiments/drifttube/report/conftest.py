@@ -21,6 +21,7 @@ from townsend.experiments.drifttube.arrivals import clusters_in_record
 from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
 from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
 from townsend.experiments.drifttube.reconstruction.calibration import fit_calibration
+from townsend.experiments.drifttube.reconstruction.first_arrival import first_arrival_ns
 from townsend.experiments.drifttube.reconstruction.folder import ReconstructionCard
 from townsend.experiments.drifttube.reconstruction.inputs import InputFile, ReconstructSettings
 from townsend.experiments.drifttube.reconstruction.output import DESCRIPTION, SUMMARY, shard_path, write_shard
@@ -242,7 +243,8 @@ def reconstruction_part(run: Path, sample: Path, random: np.random.Generator) ->
             "sample": own["sample"],
         }
     truth = random.poisson(14.6, 1000).astype(np.float64)
-    calibration = fit_calibration(2.0 + 0.8 * truth + random.normal(0, 1.3, len(truth)), truth)
+    predicted = 2.0 + 0.8 * truth + random.normal(0, 1.3, len(truth))
+    calibration = fit_calibration(predicted, truth, random.uniform(0, 170, len(truth)))
     value = {
         "made_by": "townsend assemble",
         "card_version": 1,
@@ -304,7 +306,8 @@ def _columns(
     found = times[kept]
     true = clusters_in_record(part.truth, 1024.0)
     predicted = (2.0 + 0.8 * true + random.normal(0, 1.3, size)).astype(np.float32)
-    number, error = known.calibration.apply(predicted)
+    first_ns = first_arrival_ns(found, part.t0_ns, known.cluster.max_drift_ns)
+    number, error = known.calibration.apply(predicted, np.nan_to_num(first_ns))
     columns = {
         "file": np.full(size, file),
         "row": np.arange(size),
@@ -313,6 +316,7 @@ def _columns(
         "n_clusters": number,
         "n_clusters_error": error,
         "n_clusters_uncalibrated": predicted,
+        "first_arrival_ns": first_ns,
         "deriv_clusters": np.maximum(true - 5, 0),
         "peak_time_ns": found,
         "peak_score": ak.ones_like(found),

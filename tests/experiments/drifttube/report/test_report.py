@@ -30,8 +30,8 @@ Copy = Callable[..., Path]
 def blank(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no figures, where they are not looked at."""
     nothing = Picture(b"", "image/png", 1, 1)
-    for module in ("report_sweeps", "report_counts", "report_simulation"):
-        monkeypatch.setattr(f"townsend.experiments.drifttube.{module}.drawn", lambda draw, kind="png": nothing)
+    for module in ("sweeps", "counts", "simulation"):
+        monkeypatch.setattr(f"townsend.experiments.drifttube.report.{module}.drawn", lambda draw, kind="png": nothing)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ What to use when
 - `assemble`: make the folder.
 - `load_reconstruction`: open it again and call it with waveforms.
 - `render_reconstruction`: what a terminal shows of it.
-- `townsend.experiments.drifttube.reconstruct.reconstruct`: apply it to files.
+- `townsend.experiments.drifttube.reconstruction.reconstruct.reconstruct`: apply it to files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
-from townsend.evaluate.verdict import Verdict
 from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
 from townsend.experiments.drifttube.clusteriser import load_clusteriser
 from townsend.experiments.drifttube.finder import load_finder
@@ -51,7 +50,9 @@ __all__ = ["Reconstruction", "assemble", "load_reconstruction", "render_reconstr
 
 _OWN = frozenset({"README.md", "calibration.npz", "card.json", *PARTS})
 _COPIED = ("model.keras", "card.json", "README.md")
-_NONE = Calibration(offset=0.0, slope=1.0, variance_floor=0.0, variance_per_cluster=0.0)
+_NONE = Calibration(
+    0.0, 1.0, 0.0, 0.0, first_from_ns=0.0, first_to_ns=0.0, variance_floor=0.0, variance_per_cluster=0.0
+)
 _WORK = "work"  # inside the new folder, gone before it is whole
 
 
@@ -108,13 +109,12 @@ def assemble(
         # The networks run as they will in `reconstruct`, so that not a bit is different there.
         write_sealed(folder / "card.json", {**card, "calibration": _NONE.to_json()})
         columns = _counted(folder, sample.inputs, jobs, progress)
-        fitted = fit_calibration(columns["predicted"], columns["truth"])
-        check = check_calibration(columns["predicted"], columns["truth"], columns["impact_cm"])
+        given = columns["predicted"], columns["truth"], columns["first_ns"]
+        fitted, errors = fit_calibration(*given), calibration_errors(*given)
+        check = check_calibration(*given, columns["impact_cm"])
         with atomic_path(folder / "calibration.npz") as temporary:
             np.savez(temporary, allow_pickle=False, **columns)
-        errors = calibration_errors(columns["predicted"], columns["truth"])
         slope = slope_verdict(Metric(fitted.slope, errors["slope"]))
-        of_parts = [verdict for part in PARTS for verdict in _notes(part, parts.cards[part])]
         value = {
             **card,
             "calibration": {
@@ -124,7 +124,7 @@ def assemble(
                 "waveforms": len(columns["truth"]),
                 "mean_true_clusters": float(columns["truth"].mean()),
             },
-            "verdicts": [verdict.to_json() for verdict in (*check.verdicts(), slope, *of_parts)],
+            "verdicts": [verdict.to_json() for verdict in (*check.verdicts(), slope)],
         }
         write_sealed(folder / "card.json", value)
         write_text(folder / "README.md", card_text(value))
@@ -179,13 +179,14 @@ def _card(parts: _Parts) -> dict[str, Any]:
             "clusteriser_sample_seed": cluster.sample_seed,
         },
         "verdicts": [],
+        "notes_of_parts": {part: _notes(card) for part, card in parts.cards.items()},
         "versions": versions(),
     }
 
 
-def _notes(part: str, card: Mapping[str, Any]) -> list[Verdict]:
+def _notes(card: Mapping[str, Any]) -> list[str]:
     """Return what the card of a part says one should mind."""
-    return [Verdict(False, f"{part}: {verdict['sentence']}") for verdict in card["verdicts"] if not verdict["ok"]]
+    return [verdict["sentence"] for verdict in card["verdicts"] if not verdict["ok"]]
 
 
 def _sample(calibration: Path, parts: _Parts) -> _Sample:
@@ -213,13 +214,18 @@ def _sample(calibration: Path, parts: _Parts) -> _Sample:
 def _counted(
     folder: Path, inputs: Sequence[InputFile], jobs: int | None, progress: Callable[[int, int], None]
 ) -> dict[str, NDArray[np.float32]]:
-    """Return predicted and true numbers and impact parameters of the calibration sample."""
+    """Return predicted and true numbers, first arrivals and impact parameters of the calibration sample."""
     work = folder / _WORK
     work.mkdir()
     known = check_reconstruction(folder)
     works = plan_blocks(folder, known.seal, inputs, ReconstructSettings(), work)
     run_blocks(works, missing_blocks(works), jobs, progress)
-    names = {"predicted": "n_clusters_uncalibrated", "truth": "true_clusters", "impact_cm": "impact_cm"}
+    names = {
+        "predicted": "n_clusters_uncalibrated",
+        "truth": "true_clusters",
+        "first_ns": "first_arrival_ns",
+        "impact_cm": "impact_cm",
+    }
     parts = [shard_columns(path) for path in works]
     shutil.rmtree(work)
     return {name: np.concatenate([part[column] for part in parts]).astype(np.float32) for name, column in names.items()}

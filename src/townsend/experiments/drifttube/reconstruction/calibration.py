@@ -6,24 +6,23 @@ What to use when
 - `fit_calibration`: fit one to a separate simulation.
 - `calibration_errors`: statistical errors of its parameters.
 - `townsend.experiments.drifttube.reconstruction.first_arrival`: the time that it needs beside the network's number.
-- `townsend.experiments.drifttube.reconstruction.calibration_check`: what it is worth on waveforms that the fit did not see.
+- `townsend.experiments.drifttube.reconstruction.calibration_check`: what it is worth on waveforms not fitted.
 
 Least squares of the truth on the prediction make the mean right at every *predicted* number. A straight line in the
-prediction alone leaves a bias that depends on the distance of the track from the wire: near the wire a track is long and
-its electrons come spread out, at the edge they come together, and the network's number is drawn to the mean of all. Data
-tell that distance without a tracker by the first arrival, so it enters as a parabola. Public analyses of beam tests of
-such tubes do likewise: their drift-time correction is N p0 / (p0 + p1 t), t the time of the first cluster.
+prediction alone leaves a bias of 1 to 2 % in thirds of the distance between track and wire. Data tell that distance
+without a tracker by the first arrival, so that enters as a parabola. Public analyses of beam tests of such tubes do
+likewise: their drift-time correction is N p0 / (p0 + p1 t), t the time of the first cluster.
 
-Where it is a poor approximation: it does not make the mean right at every *true* number. Where few clusters are true too
-many are found, and the reverse, as with every estimate of finite resolution. The terms in the first arrival bring in path
-length times cluster density of the calibration sample, so that another density (gas, particle) is followed by the slope
-alone; and they hold for the drift velocity and the time of the track of that sample.
+Where it is a poor approximation: it does not make the mean right at every *true* number. Where few clusters are true
+too many are found, and the reverse, as with every estimate of finite resolution. The terms in the first arrival bring
+in path length times cluster density of the calibration sample, so that another density (gas, particle) is followed by
+the slope alone; and they hold for that sample's drift velocity, and for the passage of the track known to a few ns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,16 +87,10 @@ class Calibration:
             predicted: (n,) uncalibrated numbers.
             first_ns: (n,) first arrivals, see `first_arrival_ns`; not read where the prediction is 0.
         """
-        number = self._number(np.asarray(predicted, np.float64), np.asarray(first_ns, np.float64))
+        number = _number(self, np.asarray(predicted, np.float64), np.asarray(first_ns, np.float64))
         variance = self.variance_floor + self.variance_per_cluster * number
         error = np.sqrt(np.maximum(variance, _SMALLEST_VARIANCE))
         return number.astype(np.float32), error.astype(np.float32)
-
-    def _number(self, predicted: Floats, first_ns: Floats) -> Floats:
-        seen = predicted != 0
-        u = np.clip(np.where(seen, first_ns, 0.0), self.first_from_ns, self.first_to_ns) / _UNIT_NS
-        number = self.offset + self.slope * predicted + self.per_100ns * u + self.per_100ns_squared * u**2
-        return np.where(seen, np.maximum(number, 0.0), 0.0)
 
     def to_json(self) -> dict[str, float]:
         """Return a JSON-like copy."""
@@ -113,7 +106,9 @@ class Calibration:
             found = Calibration(**{field.name: float(value[field.name]) for field in fields(Calibration)})
         except (KeyError, TypeError, ValueError) as error:
             names = ", ".join(field.name for field in fields(Calibration))
-            msg = f"a calibration must have the numbers {names} (problem with {error}); assemble the reconstruction again"
+            msg = (
+                f"a calibration must have the numbers {names} (problem with {error}); assemble the reconstruction again"
+            )
             raise InputError(msg) from None
         positive = found.variance_floor, found.variance_per_cluster, found.first_to_ns - found.first_from_ns
         if not np.isfinite(list(asdict(found).values())).all() or min(positive) < 0:
@@ -121,6 +116,13 @@ class Calibration:
             msg = f"{rule} (got {found}); assemble the reconstruction again"
             raise InputError(msg)
         return found
+
+
+def _number(by: Calibration, predicted: Floats, first_ns: Floats) -> Floats:
+    seen = predicted != 0
+    u = np.clip(np.where(seen, first_ns, 0.0), by.first_from_ns, by.first_to_ns) / _UNIT_NS
+    number = by.offset + by.slope * predicted + by.per_100ns * u + by.per_100ns_squared * u**2
+    return np.where(seen, np.maximum(number, 0.0), 0.0)
 
 
 class Fitted(NamedTuple):
@@ -166,13 +168,12 @@ def fit_checked(columns: Fitted) -> Calibration:
     seen = columns.predicted != 0
     x, y, first = columns.predicted[seen], columns.truth[seen], columns.first_ns[seen]
     offset, slope, linear, square = _coefficients(x, first / _UNIT_NS, y)
-    line = Calibration(offset, slope, linear, square, float(first.min()), float(first.max()), 0.0, 0.0)
+    mean = Calibration(offset, slope, linear, square, float(first.min()), float(first.max()), 0.0, 0.0)
     # Waveforms without a peak have an error, too: that of the number 0.
-    number = line._number(columns.predicted, columns.first_ns)  # noqa: SLF001 - float64, as residuals need it
+    number = _number(mean, columns.predicted, columns.first_ns)
     design = np.stack([np.ones(len(number)), number], axis=1)
     floor, per_cluster = nnls(design, (columns.truth - number) ** 2)[0]
-    fitted = {"variance_floor": float(floor), "variance_per_cluster": float(per_cluster)}
-    return Calibration(**{**line.to_json(), **fitted})
+    return replace(mean, variance_floor=float(floor), variance_per_cluster=float(per_cluster))
 
 
 def _coefficients(x: Floats, u: Floats, y: Floats) -> tuple[float, float, float, float]:
@@ -181,8 +182,9 @@ def _coefficients(x: Floats, u: Floats, y: Floats) -> tuple[float, float, float,
     for used in (3, 1):
         slopes = _slopes(columns[:, :used], y)
         if slopes is not None:
-            every = np.pad(slopes, (0, 3 - used))
-            return float(y.mean() - columns.mean(axis=0) @ every), *map(float, every)
+            of_x, of_u, of_square = np.pad(slopes, (0, 3 - used))
+            offset = y.mean() - columns[:, :used].mean(axis=0) @ slopes
+            return float(offset), float(of_x), float(of_u), float(of_square)
     return float(y.mean()), 0.0, 0.0, 0.0  # a resample in which all predictions are one
 
 

@@ -5,6 +5,7 @@ What to use when
 - `check_calibration`: the figures, on waveforms that the fit did not see.
 - `bias_verdict`, `thirds_verdict`, `pull_verdict`, `slope_verdict`: such figures against what is wanted.
 - `thirds`: a sample cut by its distance from the wire.
+- `percent`: a relative figure for people.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from townsend.evaluate.verdict import Verdict
-from townsend.experiments.drifttube.reconstruction.calibration import checked_numbers, fit_line
+from townsend.experiments.drifttube.reconstruction.calibration import Fitted, checked_numbers, fit_checked
 from townsend.tasks.base import Metric
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "CalibrationCheck",
     "bias_verdict",
     "check_calibration",
+    "percent",
     "pull_figures",
     "pull_verdict",
     "slope_verdict",
@@ -105,13 +107,14 @@ def pull_verdict(mean: Metric, width: Metric) -> Verdict:
 
 def bias_verdict(place: str, before: Metric, after: Metric, limit: float) -> Verdict:
     """Return whether a relative bias after calibration is below `limit`, or 0 within three errors."""
-    figures = f"{_percent(before)} before calibration, {_percent(after)} after"
+    figures = f"{percent(before)} before calibration, {percent(after)} after"
+    wanted = f"{100 * limit:.0f} %"
     if abs(after.value) <= limit:
-        judged = f"within {limit:.0%}"
+        judged = f"within {wanted}"
     elif abs(after.value) <= 3 * after.error:
-        judged = f"0 within its error, but too few waveforms to tell {limit:.0%}"
+        judged = f"0 within its error, but too few waveforms to tell {wanted}"
     else:
-        judged = f"not within {limit:.0%}"
+        judged = f"not within {wanted}"
     ok = abs(after.value) <= max(limit, 3 * after.error)
     return Verdict(ok, f"bias of the number of clusters, {place}: {figures}; {judged}")
 
@@ -123,23 +126,25 @@ def thirds_verdict(found: Sequence[tuple[Sequence[float], Metric, Metric]]) -> I
         yield bias_verdict(f"the worst third, |b| from {low:.3f} to {high:.3f} cm", before, after, THIRDS_LIMIT)
 
 
-def check_calibration(predicted: ArrayLike, truth: ArrayLike, impact_cm: ArrayLike) -> CalibrationCheck:
+def check_calibration(
+    predicted: ArrayLike, truth: ArrayLike, first_ns: ArrayLike, impact_cm: ArrayLike
+) -> CalibrationCheck:
     """Fit on every other waveform and judge the rest; errors by bootstrap over the waveforms of both halves.
 
-    A straight line has no bias on the waveforms it was fitted to, whatever it is worth. So this one is not the
+    Least squares leave no bias on the waveforms they were fitted to, whatever they are worth. So this one is not the
     calibration to be used, which is fitted to all, but tells what that one is worth.
 
     Arguments:
-        predicted, truth: as `fit_calibration`; impact_cm: (n,) distance from the wire.
+        predicted, truth, first_ns: as `fit_calibration`; impact_cm: (n,) distance from the wire.
     """
-    guess, true = checked_numbers(predicted, truth)
+    columns = checked_numbers(predicted, truth, first_ns)
     limits, third = thirds(impact_cm)
-    rows = np.arange(len(true))
+    rows = np.arange(len(columns.truth))
     fitted, judged = rows[::2], rows[1::2]
     random = np.random.default_rng(_SEED)
-    value = _figures(guess, true, third, fitted, judged)
+    value = _figures(columns, third, fitted, judged)
     drawn = [
-        _figures(guess, true, third, random.choice(fitted, len(fitted)), random.choice(judged, len(judged)))
+        _figures(columns, third, random.choice(fitted, len(fitted)), random.choice(judged, len(judged)))
         for _ in range(_RESAMPLES)
     ]
     metrics = [Metric(float(v), _spread(column)) for v, column in zip(value, np.array(drawn).T, strict=True)]
@@ -162,14 +167,12 @@ def check_calibration(predicted: ArrayLike, truth: ArrayLike, impact_cm: ArrayLi
     )
 
 
-def _figures(
-    guess: Floats, true: Floats, third: NDArray[np.intp], fitted: NDArray[np.intp], judged: NDArray[np.intp]
-) -> Floats:
+def _figures(columns: Fitted, third: NDArray[np.intp], fitted: NDArray[np.intp], judged: NDArray[np.intp]) -> Floats:
     """Return bias before and after, both relative, mean and width of pulls, and both relative in each third."""
-    calibration = fit_line(guess[fitted], true[fitted])
-    number, error = calibration.apply(guess[judged])
-    actual = true[judged]
-    off = np.stack([guess[judged] - actual, number - actual])
+    calibration = fit_checked(columns.rows(fitted))
+    guess, actual, first_ns = columns.rows(judged)
+    number, error = calibration.apply(guess, first_ns)
+    off = np.stack([guess - actual, number - actual])
     pull = off[1] / error
     found = [*off.mean(axis=1), *(off.mean(axis=1) / _or_nan(actual.mean())), pull.mean(), pull.std(ddof=1)]
     for each in range(3):
@@ -194,5 +197,8 @@ def _plus_minus(metric: Metric) -> str:
     return f"{metric.value:.3f} ± {metric.error:.3f}"
 
 
-def _percent(metric: Metric) -> str:
+def percent(metric: Metric) -> str:
+    """Return a share with its error in percent, "(-0.38 ± 0.62) %", "-" where there is none."""
+    if not np.isfinite(metric.value):
+        return "-"
     return f"({100 * metric.value:+.2f} ± {100 * metric.error:.2f}) %"

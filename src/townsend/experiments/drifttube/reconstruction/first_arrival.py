@@ -24,8 +24,9 @@ EARLIEST_NS = -2.0
 def first_arrival_ns(time_ns: ak.Array, t0_ns: float, max_drift_ns: float) -> NDArray[np.float32]:
     """Return the (n,) time of the first found peak since the passage of the track, NaN where no peak was found.
 
-    Peaks more than 2 ns before the track are noise and left out. Where peaks were found but all of them are, the longest
-    drift time stands: no electron came earlier. Times are clipped to [0, longest drift time], since none can be other.
+    Peaks more than 2 ns before the track are noise and left out. Where peaks were found but all of them are noise, the
+    longest drift time stands: no electron came earlier. Times are clipped to [0, longest drift time], since no electron
+    comes at another.
 
     A noise peak between the track and its first electron is taken for the electron. The error of `t0_ns` is one of all
     first arrivals.

@@ -8,7 +8,7 @@ What to use when
 - `townsend.experiments.drifttube.reconstruction.assemble`: make one.
 
 The folder: `card.json` (sealed), `README.md`, `finder/` and `clusteriser/` with `model.keras`, `card.json` and
-`README.md` as `townsend choose` left them, `calibration.npz` (predicted, truth, impact_cm: what was fitted).
+`README.md` as `townsend choose` left them, `calibration.npz` (predicted, truth, first_ns, impact_cm: what was fitted).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
 from townsend.experiments.drifttube.clusteriser import Clusteriser, load_clusteriser
 from townsend.experiments.drifttube.finder import Finder, load_finder
 from townsend.experiments.drifttube.reconstruction.calibration import Calibration
+from townsend.experiments.drifttube.reconstruction.first_arrival import first_arrival_ns
 from townsend.experiments.drifttube.task_settings import PeakFacts
 from townsend.files import read_sealed, sha256_of
 from townsend.sample.waveforms import Waveforms
@@ -57,12 +58,14 @@ class Counted:
 
     Arguments:
         time_ns, score: (n, ragged) arrivals on the waveform's clock and scores of the found peaks.
+        first_ns: (n,) first arrivals since the passage of the track, NaN where no peak was found.
         predicted: (n,) clusters before calibration.
         number, error: (n,) clusters after calibration, and their standard deviations.
     """
 
     time_ns: ak.Array
     score: ak.Array
+    first_ns: NDArray[np.float32]
     predicted: NDArray[np.float32]
     number: NDArray[np.float32]
     error: NDArray[np.float32]
@@ -89,7 +92,8 @@ class Reconstruction:
         """
         time_ns, score = self.finder(waveforms, scale)
         predicted = self.clusteriser(time_ns, t0_ns)
-        return Counted(time_ns, score, predicted, *self.calibration.apply(predicted))
+        first_ns = first_arrival_ns(time_ns, t0_ns, self.clusteriser.facts.max_drift_ns)
+        return Counted(time_ns, score, first_ns, predicted, *self.calibration.apply(predicted, first_ns))
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ MADE_BY = "townsend reconstruct"
 DESCRIPTION, SUMMARY = "reconstruction.json", "summary.json"
 NUMBERS: Mapping[str, str] = {
     **dict.fromkeys(("file", "row", "event", "channel", "track", "run", "n_peaks"), "int32"),
-    **dict.fromkeys(("n_clusters", "n_clusters_error", "n_clusters_uncalibrated"), "float32"),
+    **dict.fromkeys(("n_clusters", "n_clusters_error", "n_clusters_uncalibrated", "first_arrival_ns"), "float32"),
     "deriv_clusters": "int32",
 }
 TRUTH: Mapping[str, str] = {"true_clusters": "int32", "impact_cm": "float32", "path_cm": "float32"}
@@ -69,6 +69,7 @@ class Reconstructed:
         n_peaks: (n,) found peaks.
         n_clusters, n_clusters_error: (n,) calibrated number of primary clusters and its standard deviation.
         n_clusters_uncalibrated: (n,) what the network said.
+        first_arrival_ns: (n,) since the passage of the track, as the calibration took it; NaN where no peak was found.
         deriv_clusters: (n,) threshold on the derivative with association in time: the plain reference.
         true_clusters, impact_cm, path_cm: (n,) simulated truth, None where the input had none.
         summary: as in `summary.json`.
@@ -85,6 +86,7 @@ class Reconstructed:
     n_clusters: NDArray[np.float32]
     n_clusters_error: NDArray[np.float32]
     n_clusters_uncalibrated: NDArray[np.float32]
+    first_arrival_ns: NDArray[np.float32]
     deriv_clusters: NDArray[np.int32]
     true_clusters: NDArray[np.int32] | None
     impact_cm: NDArray[np.float32] | None

@@ -91,6 +91,7 @@ def reconstruct_shard(work: ShardWork, output: Path) -> None:
         "n_clusters": counted.number,
         "n_clusters_error": counted.error,
         "n_clusters_uncalibrated": counted.predicted,
+        "first_arrival_ns": counted.first_ns,
         "deriv_clusters": _deriv_clusters(waveforms, work, reconstruction.finder.facts),
         "peak_time_ns": counted.time_ns,
         "peak_score": counted.score,

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.errors import InputError, printable
+from townsend.errors import InputError
 from townsend.evaluate.bootstrap import bootstrap_figures
 from townsend.evaluate.regression import REGRESSION_FIGURES, regression_sums
 from townsend.evaluate.verdict import Verdict
 from townsend.experiments.drifttube.reconstruction.calibration_check import (
     BIAS_LIMIT,
     bias_verdict,
+    percent,
     pull_figures,
     pull_verdict,
     thirds,
@@ -50,6 +51,7 @@ _MEANS = {
     "mean_true_clusters": "true_clusters",
 }
 _COMPARED = {"before": "n_clusters_uncalibrated", "after": "n_clusters", "deriv": "deriv_clusters"}
+_HEADINGS = ("before\ncalibration", "after\ncalibration", "derivative\n(plain reference)")  # as _COMPARED
 _KEPT = (*_COMPARED.values(), "n_clusters_error", "true_clusters", "impact_cm")
 _GROUPS = 1000  # for the bootstrap: so many runs of neighbours at most; tells an error to 2 %
 _FEWEST = 20  # waveforms of which figures against the truth are quoted
@@ -69,12 +71,14 @@ class _Sums:
     down: int = 0
     saturated: int = 0
     named: list[dict[str, int]] = field(default_factory=list)
+    runs: set[int] = field(default_factory=set)
     first: dict[str, float] = field(default_factory=dict)
     second: dict[str, float] = field(default_factory=dict)
     kept: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
 
     def add(self, columns: Mapping[str, NDArray[Any]], counts: Mapping[str, Any]) -> None:
         self.waveforms += len(columns["row"])
+        self.runs |= {int(run) for run in np.unique(columns["run"])}
         self.without_peaks += int(np.count_nonzero(columns["n_peaks"] == 0))
         self.hit += counts["hit"]
         self.down += counts["down"]
@@ -113,6 +117,10 @@ def summarise(
     figures: dict[str, Metric] = sums.means()
     of_thirds: list[dict[str, Any]] = []
     verdicts: list[Verdict] = []
+    separate = None
+    if sums.kept:
+        verdicts.append(_separate(sums.runs, known))
+        separate = verdicts[0].ok
     if sums.kept and sums.waveforms >= _FEWEST:
         columns = {name: np.concatenate(parts) for name, parts in sums.kept.items()}
         against = _against_truth(columns)
@@ -124,11 +132,28 @@ def summarise(
         "made_by": MADE_BY,
         "waveforms": sums.waveforms,
         "figures": _json(figures),
+        "separate": separate,
         "thirds": [{**each, "figures": _json(each["figures"])} for each in of_thirds],
         "saturated": {"waveforms": sums.saturated, "first": sums.named},
         "verdicts": [verdict.to_json() for verdict in verdicts],
         "versions": versions(),
     }
+
+
+def _separate(runs: set[int], known: ReconstructionCard) -> Verdict:
+    """Return whether simulated waveforms are of other seeds than those that trained or calibrated the reconstruction."""
+    used = {
+        "trained the finder": known.peak.sample_seed,
+        "trained the clusteriser": known.cluster.sample_seed,
+        "calibrated": known.card["calibration"].get("sample_seed"),
+    }
+    seen = [f"those of seed {seed} {what}" for what, seed in used.items() if seed in runs]
+    if seen:
+        rule = "figures against the truth flatter: not all waveforms are new to the reconstruction"
+        return Verdict(False, f"{rule} ({' and '.join(seen)}); simulate with another --seed")
+    seeds = ", ".join(map(str, sorted(runs)))
+    others = ", ".join(f"{what}: {seed}" for what, seed in used.items())
+    return Verdict(True, f"the waveforms (seed {seeds}) are new to the reconstruction ({others})")
 
 
 # ---- against the truth
@@ -173,8 +198,8 @@ def _data_verdicts(
     sums: _Sums, known: ReconstructionCard, inputs: Sequence[InputFile], settings: ReconstructSettings
 ) -> Iterator[Verdict]:
     if not sums.kept:
-        of_calibration = "; ".join(verdict["sentence"] for verdict in known.card["verdicts"])
-        yield Verdict(True, f"no truth in these waveforms; on the calibration sample: {of_calibration}")
+        for verdict in known.card["verdicts"]:
+            yield Verdict(verdict["ok"], f"no truth here; on the calibration sample: {verdict['sentence']}")
     if settings.threshold not in (None, known.card["finder"]["threshold"]):
         said = f"the threshold is {settings.threshold:g}, the calibration was made at"
         yield Verdict(False, f"{said} {known.card['finder']['threshold']:g}: it does not hold for these numbers")
@@ -198,8 +223,11 @@ def _json(figures: Mapping[str, Metric]) -> dict[str, list[float | None]]:
     return {name: [float(part) if math.isfinite(part) else None for part in pair] for name, pair in figures.items()}
 
 
+# ---- for a terminal
+
+
 def render_summary(output: Path) -> Group:
-    """Return what a terminal shows of a finished folder: verdicts, then figures.
+    """Return what a terminal shows of a finished folder: verdicts, then the figures that matter most.
 
     Raises InputError when the folder is not one of a finished `townsend reconstruct`.
     """
@@ -214,9 +242,42 @@ def render_summary(output: Path) -> Group:
     if not isinstance(value, dict) or value.get("made_by") != MADE_BY:
         msg = f"{output} must be a folder made by `{MADE_BY}`; name such a folder"
         raise InputError(msg)
-    grid = Table(title=Text(f"{value['waveforms']} waveforms"), title_justify="left", box=box.SIMPLE_HEAD)
-    grid.add_column(Text("figure"), overflow="fold")
-    grid.add_column(Text("value"), justify="right", no_wrap=True)
-    for name, pair in value["figures"].items():
-        grid.add_row(Text(printable(name)), Text(shown(Metric(*(math.nan if p is None else p for p in pair)))))
-    return Group(*[verdict_line(v["ok"], v["sentence"]) for v in value["verdicts"]], grid)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid.add_column(Text(""), overflow="fold")
+    for name in _HEADINGS:
+        grid.add_column(Text(name), justify="right", no_wrap=True, vertical="bottom")
+    for row in _rows(value):
+        grid.add_row(*map(Text, row))
+    verdicts = [verdict_line(v["ok"], v["sentence"]) for v in value["verdicts"]]
+    return Group(*verdicts, Text(_headline(value)), grid)
+
+
+def _headline(value: Mapping[str, Any]) -> str:
+    figures = value["figures"]
+    peaks = f"{shown(_metric(figures, 'mean_peaks'))} peaks a waveform"
+    true = f", {shown(_metric(figures, 'mean_true_clusters'))} true clusters" if "mean_true_clusters" in figures else ""
+    return f"{value['waveforms']} waveforms: {peaks}{true}"
+
+
+def _rows(value: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield what, and its figure of each of `_HEADINGS`."""
+    figures = value["figures"]
+    means = ("mean_clusters_uncalibrated", "mean_clusters", "mean_deriv_clusters")
+    yield ("clusters", *(shown(_metric(figures, name)) for name in means))
+
+    def row(name: str, figure: str, of: Mapping[str, Any], show: Callable[[Metric], str]) -> tuple[str, ...]:
+        return (name, *(show(_metric(of, f"{compared}.{figure}")) for compared in _COMPARED))
+
+    if "after.bias" in figures:
+        yield row("bias, clusters", "bias", figures, shown)
+        yield row("bias, of the truth", "relative_bias", figures, percent)
+        for third in value["thirds"]:
+            low, high = third["impact_cm"]
+            yield row(f"bias, {low:.3f} to {high:.3f} cm from the wire", "relative_bias", third["figures"], percent)
+        yield row("mean squared error", "mse", figures, shown)
+        yield row("R²", "r2", figures, shown)
+
+
+def _metric(figures: Mapping[str, Any], name: str) -> Metric:
+    value, error = (math.nan if part is None else part for part in figures[name])
+    return Metric(value, error)

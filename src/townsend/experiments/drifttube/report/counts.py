@@ -40,6 +40,10 @@ _FEWEST = 50
 _TAIL = 0.001
 
 
+def _new(summary: Mapping[str, Any]) -> str:
+    return " that nothing was trained or calibrated on" if summary.get("separate") else ""
+
+
 def result_sentence(parts: Parts, counted: Reconstructed | None) -> Markup:
     """Return what the run found; what it does not hold is passed over."""
     said: list[Content] = []
@@ -47,7 +51,7 @@ def result_sentence(parts: Parts, counted: Reconstructed | None) -> Markup:
         figures = _figures(counted.summary)
         true, after = figures("mean_true_clusters"), figures("mean_clusters")
         said += [
-            f"On {len(counted):,} simulated waveforms that no network had seen, the reconstruction counts ",
+            f"On {len(counted):,} simulated waveforms{_new(counted.summary)}, the reconstruction counts ",
             tag("b", f"{shown(after)} clusters"),
             f" a waveform where {shown(true)} are true. Its bias is ",
             tag("b", _percent(figures("after.relative_bias"))),
