@@ -6,22 +6,21 @@ import logging
 import os
 import shutil
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Before anything imports Keras, JAX or matplotlib: tests mean the same whatever the user has set.
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
 
-import pytest
-from hypothesis import settings
+sys.path.append(str(Path(__file__).parent / "toys"))  # modules that tests share
 
-if TYPE_CHECKING:
-    from townsend.engines.base import Message, WorkUnit
+import pytest
+from engine_here import EngineHere
+from hypothesis import settings
 
 settings.register_profile("townsend", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("townsend")
@@ -56,16 +55,24 @@ def real_traces() -> Path:
     return path
 
 
-@pytest.fixture
-def bump_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Sample of the task `bump` (`toys/toy_task.py`), which is installed for this test and the processes it starts."""
-    information = tmp_path / "site" / "townsend_toys-0.dist-info"
-    information.mkdir(parents=True)
+@pytest.fixture(scope="module")
+def toy_tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Install the tasks of `toys/` for the tests of this module and the processes they start."""
+    information = tmp_path_factory.mktemp("site") / "townsend_toys-0.dist-info"
+    information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: townsend-toys\nVersion: 0\n")
-    (information / "entry_points.txt").write_text("[townsend.tasks]\nbump = toy_task:task\n")
-    for folder in (Path(__file__).parent / "toys", information.parent):
-        monkeypatch.syspath_prepend(str(folder))
-        monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    points = "[townsend.tasks]\nbump = toy_task:task\nspikes = toy_regression:task\n"
+    (information / "entry_points.txt").write_text(points)
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in (Path(__file__).parent / "toys", information.parent):
+            patch.syspath_prepend(str(folder))
+            patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture
+def bump_sample(tmp_path: Path, toy_tasks: None) -> Path:
+    """Sample of the task `bump` (`toys/toy_task.py`)."""
     sample = tmp_path / "sample"
     sample.mkdir()
     (sample / "bump.json").write_text('{"height": 3.0}')
@@ -97,47 +104,11 @@ def townsend(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     return run
 
 
-class EngineHere:
-    """Does the work of `LocalEngine` in this process, where Keras is loaded once for all tests."""
-
-    def __init__(self, jobs: int, logs: Path) -> None:
-        self.queue: deque[WorkUnit] = deque()
-
-    def __enter__(self) -> EngineHere:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.queue.clear()
-
-    def submit(self, unit: WorkUnit) -> None:
-        self.queue.append(unit)
-
-    def poll(self, timeout_s: float) -> list[Message]:
-        from townsend.engines.base import Message, News
-        from townsend.errors import TownsendError
-        from townsend.worker import run_unit
-
-        unit = self.queue.popleft()
-        heard: list[Message] = []
-
-        def say(news: News, detail: str = "", body: Any = None) -> None:
-            heard.append(Message(unit.name, news, detail, body or {}))
-
-        try:
-            run_unit(unit, lambda body: say(News.PROGRESS, body=body))
-        except TownsendError as error:
-            say(News.REFUSED, str(error))
-        except Exception as error:
-            say(News.FAILED, f"{type(error).__name__}: {error}", {"errno": getattr(error, "errno", None)})
-        else:
-            say(News.DONE)
-        return heard
-
-
 @pytest.fixture
 def engine_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let sweeps train in this process."""
+    """Let sweeps train in this process, and Reconstructions count."""
     monkeypatch.setattr("townsend.sweep.coordinator.LocalEngine", EngineHere)
+    monkeypatch.setattr("townsend.experiments.drifttube.reconstruction.run.LocalEngine", EngineHere)
 
 
 TINY_SWEEP = """\

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import zipfile
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import uproot
+from hand_made import seal_again
 
-from townsend.files import write_json
+from townsend.files import read_sealed, write_json, write_sealed
 from townsend.sample.root_io import read_root, write_root
 
 # Keras asks NumPy for arrays in a way that NumPy 2 warns of.
@@ -137,13 +137,15 @@ def test_model_folder_that_is_none(tmp_path: Path, refused: Refused) -> None:
     assert "card.json must exist" in sentence
     write_json(tmp_path / "other" / "card.json", ["no", "card"])
     sentence = refused("find-peaks", tmp_path / "other", data, "-o", tmp_path / "peaks")
-    assert "townsend choose" in sentence
+    assert "must be a sealed file as townsend writes it" in sentence
+    write_sealed(tmp_path / "other" / "card.json", {"made_by": "townsend assemble"})
+    sentence = refused("find-peaks", tmp_path / "other", data, "-o", tmp_path / "peaks")
+    assert "must be a folder made by `townsend choose`" in sentence
 
 
 def test_model_of_another_task(tiny_model: Path, tmp_path: Path, refused: Refused) -> None:
     model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
-    card = json.loads((model / "card.json").read_text())
-    write_json(model / "card.json", {**card, "task": "gluex-electrons"})
+    seal_again(model / "card.json", task="gluex-electrons")
     sentence = refused("find-peaks", model, traces(tmp_path / "traces.npz"), "-o", tmp_path / "peaks")
     assert 'must hold a model of task "drifttube-peaks" (got "gluex-electrons")' in sentence
 
@@ -171,11 +173,19 @@ def test_outputs_that_hold_something_else(
 def test_card_that_does_not_fit_its_network(tiny_model: Path, tmp_path: Path, refused: Refused) -> None:
     model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
     data, output = traces(tmp_path / "traces.npz"), tmp_path / "peaks"
-    card = json.loads((model / "card.json").read_text())
-    write_json(model / "card.json", {**card, "facts": {**card["facts"], "before": 7}})
+    facts = read_sealed(model / "card.json")["facts"]
+    seal_again(model / "card.json", facts={**facts, "before": 7})
     assert "got 17 samples for (15, 1)" in refused("find-peaks", model, data, "-o", output)
-    write_json(model / "card.json", {**card, "facts": {"before": 5}})
+    seal_again(model / "card.json", facts={"before": 5})
     assert "must be as `townsend choose` wrote it" in refused("find-peaks", model, data, "-o", output)
+
+
+def test_card_that_was_edited(tiny_model: Path, tmp_path: Path, refused: Refused) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    data, output = traces(tmp_path / "traces.npz"), tmp_path / "peaks"
+    card = (model / "card.json").read_text()
+    (model / "card.json").write_text(re.sub(r'"threshold": [0-9.e-]+', '"threshold": 0.01', card))
+    assert "its seal does not match: it was edited" in refused("find-peaks", model, data, "-o", output)
 
 
 def test_file_without_a_waveform(tiny_model: Path, tiny_sample: Path, tmp_path: Path, refused: Refused) -> None:

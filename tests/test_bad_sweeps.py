@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulate import simulate_drifttube
 from townsend.files import write_json
 from townsend.sample.root_io import read_root, write_root
 from townsend.sweep import lease
@@ -109,6 +111,15 @@ def test_simulation_configuration(text: str, rule: str, tmp_path: Path, refused:
     assert re.search(rule, sentence), sentence
 
 
+@pytest.mark.parametrize(
+    ("impact", "hint"), [("wrong", '(got "wrong")'), ("centrl", 'did you mean "central"?'), ("", '(got "")')]
+)
+def test_impact_that_is_none(impact: str, hint: str, tmp_path: Path, refused: Refused) -> None:
+    sentence = refused("simulate", "drifttube", "-n", 10, "--impact", impact, "-o", tmp_path / "mc")
+    assert sentence.startswith("track.impact: must be 'central' or 'uniform'")
+    assert hint in sentence
+
+
 @pytest.mark.parametrize("text", ["scale: -1", "polarity: 2", "thresold: 0.5"])
 def test_find_peaks_configuration(
     text: str, tiny_model: Path, tiny_sample: Path, tmp_path: Path, refused: Refused
@@ -117,6 +128,56 @@ def test_find_peaks_configuration(
     path.write_text(text)
     sentence = refused("find-peaks", tiny_model, tiny_sample, "--config", path, "-o", tmp_path / "peaks")
     assert text.partition(":")[0] in sentence
+
+
+# ---- sweeps behind a peak finder
+
+
+def test_sweep_of_clusterisers_without_a_finder(tiny_sample: Path, tmp_path: Path, refused: Refused) -> None:
+    sentence = refused("sweep", "clusters.yaml", "--sample", tiny_sample, "-o", tmp_path / "run")
+    assert sentence == (
+        "task_settings.finder: must be given (got none); say --finder FOLDER, with a folder made by `townsend choose`"
+    )
+
+
+def test_finder_folder_that_holds_none(
+    tiny_sample: Path, tiny_run: Path, tiny_model: Path, tmp_path: Path, refused: Refused
+) -> None:
+    command = ("sweep", "clusters.yaml", "--sample", tiny_sample, "-o", tmp_path / "run", "--finder")
+    for folder in (tmp_path / "none", tiny_sample, tiny_run):
+        assert f"{folder}/card.json must exist" in refused(*command, folder)
+    torn = Path(shutil.copytree(tiny_model, tmp_path / "torn"))
+    (torn / "model.keras").unlink()
+    assert "model.keras" in refused(*command, torn)
+    edited = Path(shutil.copytree(tiny_model, tmp_path / "edited"))
+    card = json.loads((edited / "card.json").read_text())
+    write_json(edited / "card.json", {**card, "threshold": 0.01})
+    assert "its seal does not match: it was edited" in refused(*command, edited)
+
+
+@pytest.mark.parametrize(
+    ("task", "option", "rule"),
+    [
+        ("clusters.yaml", ("--finder", "finder", "--windows", 300), r"^task_settings\.windows: unknown key"),
+        ("peaks.yaml", ("--finder", "finder"), r"^task_settings\.finder: unknown key"),
+    ],
+)
+def test_option_of_the_other_task(
+    task: str, option: tuple[object, ...], rule: str, tiny_sample: Path, tmp_path: Path, refused: Refused
+) -> None:
+    sentence = refused("sweep", task, "--sample", tiny_sample, *option, "-o", tmp_path / "run")
+    assert re.search(rule, sentence), sentence
+
+
+def test_finder_that_has_seen_the_sample(tiny_sample: Path, tiny_model: Path, tmp_path: Path, refused: Refused) -> None:
+    run, longer = tmp_path / "run", tmp_path / "longer"
+    simulate_drifttube(150, longer, DriftTubeSettings(seed=5))
+    command = ("sweep", "clusters.yaml", "--finder", tiny_model)
+    sentence = refused(*command, "--sample", longer, "-o", run, new=run)
+    assert "must be the finder's own sample or one of another seed (got another of seed 5" in sentence
+    # Of the finder's own sample its test set is left, 36 waveforms, which are too few.
+    sentence = refused(*command, "--sample", tiny_sample, "-o", tmp_path / "own", new=tmp_path / "own")
+    assert "at least 20 waveforms that the finder never saw" in sentence
 
 
 # ---- sweep folders

@@ -11,26 +11,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from townsend.config import load_yaml, parse
 from townsend.experiments.drifttube.task_settings import PeakSettings
 from townsend.experiments.shipped import shipped_configs
+from townsend.sample.reader import read_sample
 from townsend.sweep.settings import SweepSettings, load_sweep
 from townsend.sweep.space import grid_size
+from townsend.tasks.registry import find_task
 
 # Keras asks NumPy for arrays in a way that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 Run = Callable[..., Any]
 
-COMMANDS = ["simulate", "sweep", "board", "choose", "find-peaks"]
+COMMANDS = ["simulate", "sweep", "board", "choose", "find-peaks", "assemble", "reconstruct", "report"]
 OPTIONS = {
-    "simulate drifttube": ["-n", "--seed", "--config", "--jobs", "-o"],
-    "sweep": ["-o", "--sample", "--seed", "--trials", "--epochs", "--windows", "--jobs"],
+    "simulate drifttube": ["-n", "--seed", "--config", "--impact", "--jobs", "-o"],
+    "sweep": ["-o", "--sample", "--seed", "--trials", "--epochs", "--windows", "--finder", "--jobs"],
     "board": ["--import", "--sort", "--metric", "--top", "--csv"],
     "choose": ["-o"],
     "find-peaks": ["-o", "--config"],
+    "assemble": ["--calibrate", "-o", "--jobs"],
+    "reconstruct": ["-o", "--config", "--jobs"],
+    "report": ["-o"],
 }
 
 
@@ -78,6 +84,10 @@ def test_no_arguments_show_the_help(arguments: tuple[str, ...], townsend: Run) -
         (("simulate", "drifttube", "-o", "x", "-n", "0"), "-n"),
         (("simulate", "drifttube", "-o", "x", "-n", "many"), "-n"),
         (("choose", "run"), "Missing option"),
+        (("assemble", "finder", "clusteriser", "-o", "x"), "--calibrate"),
+        (("assemble", "finder", "--calibrate", "mc", "-o", "x"), "Missing argument"),
+        (("reconstruct", "reco", "-o", "x"), "Missing argument"),
+        (("report", "run"), "Missing option"),
     ],
 )
 def test_wrong_usage_is_explained_and_has_status_2(arguments: tuple[str, ...], said: str, townsend: Run) -> None:
@@ -98,14 +108,37 @@ def test_version(townsend: Run) -> None:
 
 
 def test_names_of_the_shipped_configurations() -> None:
-    assert set(shipped_configs()) == {"peaks.yaml", "peaks-demo.yaml"}
+    assert set(shipped_configs()) == {"peaks.yaml", "peaks-demo.yaml", "clusters.yaml", "clusters-demo.yaml"}
 
 
-@pytest.mark.parametrize("name", ["peaks.yaml", "peaks-demo.yaml"])
-def test_shipped_configurations_are_taken_by_their_task(name: str) -> None:
-    settings = load_sweep(shipped_configs()[name], {"sample": "mc"})
-    assert (settings.task, settings.network, settings.sampler, settings.seed) == ("drifttube-peaks", "lstm", "grid", 1)
-    parse(PeakSettings, settings.task_settings)
+@pytest.mark.parametrize(
+    ("name", "task", "network", "given"),
+    [
+        ("peaks.yaml", "drifttube-peaks", "lstm", {}),
+        ("peaks-demo.yaml", "drifttube-peaks", "lstm", {}),
+        ("clusters.yaml", "drifttube-clusters", "cnn", {"finder": "finder"}),
+        ("clusters-demo.yaml", "drifttube-clusters", "cnn", {"finder": "finder"}),
+    ],
+)
+def test_shipped_configurations_are_taken_by_their_task(
+    name: str, task: str, network: str, given: dict[str, str]
+) -> None:
+    settings = load_sweep(shipped_configs()[name], {"sample": "mc", "task_settings": given})
+    assert (settings.task, settings.network, settings.sampler, settings.seed) == (task, network, "grid", 1)
+    find_task(task).settings(settings.task_settings)
+
+
+def test_second_full_grid_is_that_of_the_slides() -> None:
+    settings = load_sweep(shipped_configs()["clusters.yaml"], {"sample": "mc"})
+    assert settings.space == {
+        "optimizer": ["rmsprop", "sgd", "adam"],
+        "activations": ["relu selu", "selu selu", "relu relu"],
+        "filters": ["32 16", "16 32", "32 64", "8 16"],
+        "batch_size": [150],
+        "dropout": [0.1, 0.0],
+    }
+    assert grid_size(settings.space) == 72
+    assert (settings.epochs, settings.patience, settings.trials) == (50, 30, None)
 
 
 def test_full_grid_is_that_of_the_slides() -> None:
@@ -122,16 +155,39 @@ def test_full_grid_is_that_of_the_slides() -> None:
     assert parse(PeakSettings, settings.task_settings).windows == 30000
 
 
-def test_grid_of_the_demo_is_part_of_the_full_grid_and_has_every_optimizer() -> None:
-    full, demo = (load_yaml(shipped_configs()[name]).data["space"] for name in ("peaks.yaml", "peaks-demo.yaml"))
+@pytest.mark.parametrize("kind", ["peaks", "clusters"])
+def test_grid_of_the_demo_is_part_of_the_full_grid_and_has_every_optimizer(kind: str) -> None:
+    names = (f"{kind}.yaml", f"{kind}-demo.yaml")
+    full, demo = (load_yaml(shipped_configs()[name]).data["space"] for name in names)
     assert all(set(demo[name]) <= set(full[name]) for name in full)
-    assert demo["optimizer"] == full["optimizer"]
+    assert set(demo["optimizer"]) == set(full["optimizer"])
 
 
 def test_unknown_configuration_names_the_nearest_shipped_one(townsend: Run, tmp_path: Path) -> None:
     ended = townsend("sweep", "peaks-dmo.yaml", "-o", tmp_path / "run")
     assert ended.status == 2
     assert 'did you mean "peaks-demo.yaml"?' in ended.err
+
+
+# ---- simulate
+
+
+def test_impact_takes_the_place_of_a_setting_and_of_nothing_else(townsend: Run, tmp_path: Path) -> None:
+    config = tmp_path / "tube.yaml"
+    config.write_text("seed: 8\ntrack: {momentum_GeV: 9.0}\n")
+    command = ("simulate", "drifttube", "-n", 30, "--jobs", 1, "--config", config)
+    largest_cm = {}
+    for impact in ("central", "uniform"):
+        out = tmp_path / impact
+        ended = townsend(*command, "--impact", impact, "-o", out)
+        assert (ended.status, ended.err) == (0, "")
+        settings = load_yaml(out / "simulation.yaml").data
+        assert (settings["seed"], settings["track"]["momentum_GeV"]) == (8, 9.0)
+        assert settings["track"]["impact"] == impact
+        truth = read_sample(out).truth
+        assert truth is not None
+        largest_cm[impact] = float(np.abs(truth.impact_cm).max())
+    assert largest_cm["central"] <= 0.08 < 0.3 < largest_cm["uniform"] <= 0.4
 
 
 # ---- sweep

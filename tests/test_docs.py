@@ -17,12 +17,13 @@ from typer.main import get_command
 from townsend.cli import app
 from townsend.config import load_yaml, parse
 from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
-from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.reconstruction.inputs import ReconstructSettings
+from townsend.experiments.drifttube.settings import DriftTubeSettings, TrackSettings
 from townsend.experiments.drifttube.simulate import simulate_drifttube
-from townsend.experiments.drifttube.task import task
 from townsend.experiments.shipped import shipped_configs
 from townsend.sweep.brackets import check_space
 from townsend.sweep.settings import SweepSettings
+from townsend.tasks.registry import find_task
 from townsend.training.records import SENTENCES
 
 ROOT = Path(__file__).parent.parent
@@ -97,8 +98,10 @@ def test_an_unknown_option_would_be_seen() -> None:
 
 
 def test_shipped_sweeps_that_the_pages_name_are_shipped() -> None:
-    named = {name for page in PAGES for name in re.findall(r"\bpeaks(?:-\w+)?\.yaml", page.read_text(encoding="utf-8"))}
-    assert named == set(shipped_configs())
+    name = re.compile(r"\b(?:peaks|clusters)(?:-\w+)?\.yaml")
+    assert {found for page in PAGES for found in name.findall(page.read_text(encoding="utf-8"))} == set(
+        shipped_configs()
+    )
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
@@ -124,10 +127,12 @@ def test_settings_are_known(block: Block, tmp_path: Path) -> None:
         parse(DriftTubeSettings, document)
     elif kind == "find-peaks":
         parse(FindPeaksSettings, document)
+    elif kind == "reconstruct":
+        parse(ReconstructSettings, document)
     else:
         assert kind == "sweep", "say behind the fence what the settings are for"
         settings = parse(SweepSettings, document)
-        task.settings(settings.task_settings)
+        find_task(settings.task).settings(settings.task_settings)
         check_space(settings)
 
 
@@ -166,6 +171,7 @@ def test_every_outcome_is_explained_in_its_own_words() -> None:
 
 def test_every_figure_of_the_board_is_defined(tmp_path: Path) -> None:
     sample = simulate_drifttube(150, tmp_path / "mc", DriftTubeSettings())
+    task = find_task("drifttube-peaks")
     small = task.settings({"windows": 200, "validation_waveforms": 20, "test_waveforms": 20})
     arrays = task.prepare(sample, small, seed=1)
     metrics = task.evaluate(arrays, "validation", arrays.splits["validation"].y.copy(), None).metrics
@@ -174,3 +180,21 @@ def test_every_figure_of_the_board_is_defined(tmp_path: Path) -> None:
         family = name.removesuffix(".ceiling").rpartition(".")[0]
         assert f"`{name}`" in page or f"`{family}." in page, name
         assert not name.endswith(".ceiling") or f"`{family}.*.ceiling`" in page, name
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # of Keras
+def test_every_figure_of_the_board_of_clusterisers_is_defined(tiny_model: Path, tmp_path: Path) -> None:
+    uniform = DriftTubeSettings(seed=6, track=TrackSettings(impact="uniform"))
+    task = find_task("drifttube-clusters")
+    sample = simulate_drifttube(300, tmp_path / "mc", uniform)
+    given = task.settings({"finder": str(tiny_model), "train_fraction": 0.2, "fixed_impact_cm": 0.2})
+    arrays = task.prepare(sample, given, seed=1)
+    metrics = task.evaluate(arrays, "test", arrays.splits["test"].y.copy(), None).metrics
+    assert any(name.startswith("fixed.") for name in metrics)
+    page = (ROOT / "docs" / "reference" / "figures.md").read_text(encoding="utf-8")
+    assert "`fixed.`" in page
+    for name in metrics:
+        bare = name.removeprefix("fixed.")
+        reference, _, figure = bare.partition(".")
+        of_reference = f"`<reference>.{figure}`" in page or f"`.{figure}`" in page
+        assert f"`{bare}`" in page or (f"| `{reference}` |" in page and of_reference), name

@@ -11,7 +11,7 @@ import townsend
 import townsend.api
 
 HEAVY = {"awkward", "jax", "keras", "matplotlib", "numba", "numpy", "optuna", "pydantic", "scipy", "sklearn", "uproot"}
-FUNCTIONS = ["board", "choose", "find_peaks", "simulate_drifttube", "sweep"]
+FUNCTIONS = ["assemble", "board", "choose", "find_peaks", "reconstruct", "report", "simulate_drifttube", "sweep"]
 
 
 def loaded_by(code: str) -> set[str]:

@@ -48,7 +48,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         import townsend
 
-        typer.echo(f"townsend {townsend.__version__}")
+        _say(f"townsend {townsend.__version__}")
         raise typer.Exit
 
 
@@ -83,7 +83,7 @@ def simulate_drifttube(
     settings = parse(DriftTubeSettings, given)
     with _bar("simulating", number) as advance:
         simulate(number, output, settings, jobs=jobs or usable_cores(), progress=advance)
-    typer.echo(f"{number} waveforms of seed {settings.seed} in {output}; settings in {output / 'simulation.yaml'}")
+    _say(f"{number} waveforms of seed {settings.seed} in {output}; settings in {output / 'simulation.yaml'}")
 
 
 @app.command()
@@ -122,7 +122,7 @@ def sweep(
     check_task_settings(settings, document)
     with _total_bar("training") as advance:
         run_sweep(settings, output, jobs=jobs, progress=advance)
-    typer.echo(f"records in {output}; now: townsend board {output}")
+    _say(f"records in {output}; now: townsend board {output}")
 
 
 @app.command()
@@ -153,9 +153,9 @@ def board(
     target = csv or (run / "board.csv" if run is not None else None)
     if target is not None:
         write_csv(table, target)
-        typer.echo(f"all columns: {target}")
+        _say(f"all columns: {target}")
     if run is not None:
-        typer.echo(f"figures: {draw_board(run, run / 'figures')}")
+        _say(f"figures: {draw_board(run, run / 'figures')}")
 
 
 @app.command()
@@ -168,7 +168,7 @@ def choose(run: Annotated[Path, typer.Argument(help="Folder of a sweep.")], outp
     model = choose_model(run, output)
     figures = draw_model(model)
     _print(render_card(model))
-    typer.echo(f"model: {model / 'model.keras'}; card: {model / 'README.md'}; figures: {figures}")
+    _say(f"model: {model / 'model.keras'}; card: {model / 'README.md'}; figures: {figures}")
 
 
 @app.command("find-peaks")
@@ -188,8 +188,8 @@ def find_peaks(
         peaks = find(model, data, output, settings, progress=advance)
     for hit, number in ((True, int(peaks.hit.sum())), (False, int((~peaks.hit).sum()))):
         rate = f": {peaks.rate_per_us(hit=hit):.2f} peaks per us" if number else ""
-        typer.echo(f"{number} waveforms {'with' if hit else 'without'} a hit{rate}")
-    typer.echo(f"peaks: {output / 'peaks.root'}; pictures: {output / 'figures'}")
+        _say(f"{number} waveforms {'with' if hit else 'without'} a hit{rate}")
+    _say(f"peaks: {output / 'peaks.root'}; pictures: {output / 'figures'}")
 
 
 @app.command()
@@ -207,7 +207,7 @@ def assemble(
     with _total_bar("calibrating") as advance:
         reconstruction = join(finder, clusteriser, calibrate, output, jobs=jobs, progress=advance)
     _print(render_reconstruction(reconstruction))
-    typer.echo(f"reconstruction: {reconstruction}; card: {reconstruction / 'README.md'}")
+    _say(f"reconstruction: {reconstruction}; card: {reconstruction / 'README.md'}")
 
 
 @app.command()
@@ -227,7 +227,7 @@ def reconstruct(
     with _total_bar("reconstructing") as advance:
         count(reconstruction, files, output, settings, jobs=jobs, progress=advance)
     _print(render_summary(output))
-    typer.echo(f"numbers, times and scores: {output / 'clusters-*.root'}; summary: {output / 'summary.json'}")
+    _say(f"numbers, times and scores: {output / 'clusters-*.root'}; summary: {output / 'summary.json'}")
 
 
 @app.command()
@@ -238,7 +238,12 @@ def report(
     """Write one page a colleague can open. Verdicts come first, then figures, waveforms, how to repeat it."""
     from townsend.api import report as write_report
 
-    typer.echo(f"report: {write_report(run, output)}")
+    _say(f"report: {write_report(run, output)}")
+
+
+def _say(line: str) -> None:
+    """Print a line; a name in it may come from anywhere and must not steer the terminal."""
+    typer.echo(printable(line))
 
 
 def _print(renderable: Any) -> None:

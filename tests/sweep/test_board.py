@@ -137,7 +137,7 @@ def test_verdicts_of_a_finished_sweep() -> None:
     dropouts = "0 0.9705 ± 0.0011 (trial 3); 0.1 0.9712 ± 0.0011 (trial 1); 0.2 none may be chosen"
     assert sentences(small()) == [
         "ok 5 of 5 configurations: 2 finished, 1 stopped early, 1 degenerate, 1 diverged",
-        "no degenerate: trial 2 (the network predicts one class only; its threshold figures mean nothing)",
+        "no degenerate: trial 2 (the network predicts one class, or one number, only; its figures mean nothing)",
         "no diverged: trial 4 (the loss became NaN or infinite; lower the learning rate)",
         "ok trial 1 leads: auc 0.9712 ± 0.0011 on validation (optimizer adam, dropout 0.1, topology 8 16 1)",
         "no 1 of 2 others lies within one standard deviation of it: trial 3; this sample does not tell them apart",
@@ -167,6 +167,21 @@ def test_a_single_row_has_neither_rivals_nor_bias() -> None:
 def test_golden_terminal_table() -> None:
     text = printed(small(), top=4)
     assert text[text.index("run:") :] == GOLDEN
+
+
+def test_a_row_without_a_threshold_does_not_hide_those_of_others() -> None:
+    lost = row(4, 0.9, Outcome.LOST, metrics={}, detail="killed", threshold=None)
+    table = printed(small((*ROWS[:4], lost))).partition("run:")[2]
+    assert "threshold" in table.partition("───")[0]
+    cells = next(line for line in table.splitlines() if line.endswith("lost")).split()
+    assert cells == ["4", "sgd", "0.1", "-", "-", "-", "-", "50177", "64/100", "12.3", "812", "lost"]
+
+
+def test_a_hyperparameter_called_threshold_is_shown_where_rows_have_none() -> None:
+    rows = tuple(row(i, 0.9, hyperparameters={"threshold": f"cut{i}"}, threshold=None) for i in range(2))
+    header, _, cells = printed(small(rows, 2), width=160).partition("run:")[2].partition("───")
+    assert header.count("threshold") == 1
+    assert [line.split()[1] for line in cells.splitlines()[1:3]] == ["cut0", "cut1"]
 
 
 def test_a_narrow_terminal_loses_columns_and_says_which() -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from townsend.errors import InputError, TownsendError
 from townsend.evaluate.bootstrap import clustered_auc
 from townsend.evaluate.classification import roc
-from townsend.files import write_json
+from townsend.files import write_json, write_sealed
 from townsend.networks.backend import any_keras
 from townsend.networks.family import build_network
 from townsend.sweep import choose as room
@@ -234,5 +234,8 @@ def test_weights_that_do_not_repeat_the_board_are_refused(bump_run: Path, tmp_pa
 
 def test_a_folder_that_is_no_model_has_no_card(tmp_path: Path) -> None:
     write_json(tmp_path / "card.json", {"made_by": "hand"})
+    with pytest.raises(InputError, match="it has no seal"):
+        render_card(tmp_path)
+    write_sealed(tmp_path / "card.json", {"made_by": "hand"})
     with pytest.raises(InputError, match="must be a folder made by"):
         render_card(tmp_path)

@@ -270,7 +270,7 @@ def test_folder_of_another_sample_is_refused_but_a_moved_one_is_welcome(
     moved = bump_sample.rename(tmp_path / "moved")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "bump.json").write_text('{"height": 2.0}')
-    with pytest.raises(InputError, match=r"elsewhere has other contents.*choose a new folder"):
+    with pytest.raises(InputError, match=r"elsewhere, or what .* beside it, has other contents.*choose a new folder"):
         sweep(settings(tmp_path / "elsewhere"), run)
     assert sweep(settings(moved), run) == run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +43,16 @@ def test_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert (fit.trial, fit.seed, fit.outcome, fit.attempts) == (12, 2**53 - 1, Outcome.STOPPED_EARLY, 2)
     assert fit.metrics["auc"] == Metric(0.9, 0.01)
     assert math.isnan(fit.metrics["f1"].value)
-    assert math.isnan(fit.threshold)
+    assert fit.threshold is None  # as every number that is not finite, which JSON does not have
     assert list(found.arrays) == ["12.loss"]
     np.testing.assert_array_equal(found.arrays["12.loss"], np.array([0.5, 0.4], np.float32))
     assert sorted(path.name for path in (tmp_path / "records").iterdir()) == ["0003.json", "0003.npz"]
+
+
+@pytest.mark.parametrize("threshold", [None, 0.0, 0.1 + 0.2], ids=["regression", "zero", "to the last bit"])
+def test_threshold_comes_back_as_it_was_chosen(threshold: float | None, tmp_path: Path) -> None:
+    write_bracket_record(tmp_path, BracketRecord(3).with_fit(replace(ENDED, threshold=threshold), {}, complete=True))
+    assert read_bracket_record(tmp_path, 3).fits[0].threshold == threshold
 
 
 def test_bracket_that_has_not_begun_is_empty(tmp_path: Path) -> None:

@@ -28,10 +28,10 @@ SETTINGS = DriftTubeSettings(track=TrackSettings(impact="uniform", impact_max_cm
 FINE = 50  # steps a sample, to integrate the amplifier over the 1 ns bins of the currents
 
 
-def garfield() -> Waveforms:
+def garfield(reference: Path = REFERENCE) -> Waveforms:
     """The reference currents behind our amplifier, noise and ADC."""
     digitizer, pretrigger = SETTINGS.digitizer, int(SETTINGS.digitizer.pretrigger_ns)
-    with np.load(REFERENCE) as file:
+    with np.load(reference) as file:
         current_uA = -file["total_fC_per_ns"].astype(float)
         event, arrival = file["el_event"], file["el_arrival_ns"].astype(float)
         charge = file["el_avalanche"].astype(float) * ELEMENTARY_CHARGE_FC

@@ -75,7 +75,7 @@ def test_same_arguments_same_bits(sample, settings, arrays):
 
 def test_in_the_finders_own_sample_only_its_test_set_is_used(tiny_sample, tiny_model):
     given = task.settings({"finder": str(tiny_model), "train_fraction": 0.34, "validation_fraction": 0.33})
-    with pytest.raises(InputError, match="at least 20 waveforms that the finder never saw .* of 36"):
+    with pytest.raises(InputError, match=r"at least 20 waveforms that the finder never saw .* of 36"):
         task.prepare(tiny_sample, given, seed=1)
 
 
@@ -90,7 +90,7 @@ def test_the_finders_test_set_is_the_one_it_was_judged_on(tiny_sample, tiny_mode
 
 def test_a_longer_sample_of_the_finders_seed_is_refused(tiny_model, tmp_path):
     longer = simulate_drifttube(150, tmp_path / "mc", DriftTubeSettings(seed=5))
-    with pytest.raises(InputError, match="own sample or one of another seed .*seed 5.*another --seed"):
+    with pytest.raises(InputError, match=r"own sample or one of another seed .*seed 5.*another --seed"):
         task.prepare(longer, task.settings({"finder": str(tiny_model)}), seed=1)
 
 

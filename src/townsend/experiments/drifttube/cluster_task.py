@@ -1,8 +1,8 @@
 """The cluster-counting task: how many primary clusters made the peaks that a finder found.
 
 A network sees the list of found peaks, one bin a sample, and gives a number. The label is the number of primary
-clusters with at least one electron arriving in the record. The peaks come from a finder that never saw the waveforms. Sets,
-disjoint by waveform but for the first two of validation:
+clusters with at least one electron arriving in the record. The peaks come from a finder that never saw the waveforms.
+Sets, disjoint by waveform but for `monitor` and `validation`:
 
 - `train`;
 - `monitor`, for early stopping, and `validation`, which selects: the same waveforms;

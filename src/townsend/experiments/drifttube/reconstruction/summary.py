@@ -57,8 +57,14 @@ _GROUPS = 1000  # for the bootstrap: so many runs of neighbours at most; tells a
 _FEWEST = 20  # waveforms of which figures against the truth are quoted
 _DRIFT_TOLERANCE = 0.05
 _MOST_NAMED = 20
+_UNIT = 1 << 20
 
 Floats = NDArray[np.float64]
+
+
+def _whole(values: Floats) -> int:
+    """Return the sum in units of 1 / `_UNIT`: a sum of whole numbers does not depend on how blocks are cut."""
+    return int(np.rint(values * _UNIT).astype(np.int64).sum())
 
 
 @dataclass
@@ -72,8 +78,8 @@ class _Sums:
     saturated: int = 0
     named: list[dict[str, int]] = field(default_factory=list)
     runs: set[int] = field(default_factory=set)
-    first: dict[str, float] = field(default_factory=dict)
-    second: dict[str, float] = field(default_factory=dict)
+    first: dict[str, int] = field(default_factory=dict)
+    second: dict[str, int] = field(default_factory=dict)
     kept: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
 
     def add(self, columns: Mapping[str, NDArray[Any]], counts: Mapping[str, Any]) -> None:
@@ -88,8 +94,8 @@ class _Sums:
         for name, column in _MEANS.items():
             if column in columns:
                 values = columns[column].astype(np.float64)
-                self.first[name] = self.first.get(name, 0.0) + float(values.sum())
-                self.second[name] = self.second.get(name, 0.0) + float((values**2).sum())
+                self.first[name] = self.first.get(name, 0) + _whole(values)
+                self.second[name] = self.second.get(name, 0) + _whole(values**2)
         if "true_clusters" in columns:
             for name in _KEPT:
                 self.kept.setdefault(name, []).append(columns[name].astype(np.float32))
@@ -98,8 +104,9 @@ class _Sums:
         n = self.waveforms
         share = self.without_peaks / n
         found = {}
-        for name, total in self.first.items():
-            spread = max(self.second[name] - total**2 / n, 0.0) / max(n - 1, 1)
+        for name, whole in self.first.items():
+            total, squares = whole / _UNIT, self.second[name] / _UNIT
+            spread = max(squares - total**2 / n, 0.0) / max(n - 1, 1)
             found[name] = Metric(total / n, math.sqrt(spread / n))
         return {**found, "share_without_peaks": Metric(share, math.sqrt(share * (1 - share) / n))}
 
@@ -141,7 +148,7 @@ def summarise(
 
 
 def _separate(runs: set[int], known: ReconstructionCard) -> Verdict:
-    """Return whether simulated waveforms are of other seeds than those that trained or calibrated the reconstruction."""
+    """Return whether simulated waveforms are of other seeds than what trained or calibrated the reconstruction."""
     used = {
         "trained the finder": known.peak.sample_seed,
         "trained the clusteriser": known.cluster.sample_seed,
