@@ -26,8 +26,8 @@ SHARD = 2000  # waveforms of a file of the simulation
 PUBLIC_PER_S = (23, 58)
 
 TEXT = """\
-Median (smallest to largest) of turns, {repeats} in all, each in a fresh process: start of the processes, loading and compiling
-of the networks, hashing of the input, ROOT reading and writing, plain reference and summary are all in. Peak memory is
+Median (smallest to largest) of turns, {repeats} in all, each in a fresh process: start of processes, loading and
+compiling of the networks, hashing of the input, ROOT reading and writing, plain reference and summary are all in. Peak memory is
 the largest resident memory of a process, libraries included: of the coordinator, and of a worker (one thread).
 Networks: {networks}; {windows} windows a waveform go through the first.
 Waveforms: 1,024 samples of 1 ns, uniform beam, with truth.
