@@ -27,8 +27,8 @@ PUBLIC_PER_S = (23, 58)
 
 TEXT = """\
 Median (smallest to largest) of turns, {repeats} in all, each in a fresh process: start of processes, loading and
-compiling of the networks, hashing of the input, ROOT reading and writing, plain reference and summary are all in. Peak memory is
-the largest resident memory of a process, libraries included: of the coordinator, and of a worker (one thread).
+compiling of the networks, hashing of the input, ROOT reading and writing, plain reference and summary are all in.
+Peak memory is the largest resident memory of a process, libraries included: of the coordinator, and of a worker.
 Networks: {networks}; {windows} windows a waveform go through the first.
 Waveforms: 1,024 samples of 1 ns, uniform beam, with truth.
 
