@@ -9,7 +9,7 @@ A twin has the variables of its network: the same number, order, shapes and valu
 never saved; a `.keras` file holds stock layers only.
 
 Why, with times of one core: inside a loop of a compiled program XLA's convolution is slow, and its gradient far slower
-(an epoch of 1,500 examples of 1,024 bins, batch 150: 64 s, against 1 s as slices and one matrix product). Outside of a
+(an epoch of 1,500 examples of 1,024 bins, batch 150: 64 s, against 2 s as slices and one matrix product). Outside of a
 loop it is the faster one, so that applying a network keeps it. Keras' loop over the steps of an LSTM is slow when it
 only goes forward (96 units: 40,000 windows of 15 samples a second, against 105,000 when the steps are written out), yet
 not when it is trained.
