@@ -56,12 +56,7 @@ def unseen_rows(sample: Path, waveforms: Waveforms, card: Mapping[str, Any]) -> 
         msg = f"{rule} (got another of seed {seed}, which shares tracks with it); simulate with another --seed"
         raise InputError(msg)
     settings = parse(PeakSettings, card["task_settings"])
-    fractions = {
-        "train": settings.train_fraction,
-        "validation": settings.validation_fraction,
-        "test": 1 - settings.train_fraction - settings.validation_fraction,
-    }
-    rows = split_groups(len(waveforms), fractions, int(card["sweep"]["settings"]["seed"]))["test"]
+    rows = split_groups(len(waveforms), settings.fractions, int(card["sweep"]["settings"]["seed"]))["test"]
     return Unseen(rows, "the finder's own sample, of which only its test set is used")
 
 

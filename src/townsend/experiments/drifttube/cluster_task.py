@@ -86,12 +86,7 @@ class ClusterTask:
             msg = f"{sample} must hold simulated truth to train on (it holds none); use `townsend simulate`"
             raise InputError(msg)
         unseen = unseen_rows(sample, waveforms, card)
-        fractions = {
-            "train": chosen.train_fraction,
-            "validation": chosen.validation_fraction,
-            "test": 1 - chosen.train_fraction - chosen.validation_fraction,
-        }
-        rows = split_groups(unseen.rows[: chosen.waveforms], fractions, seed)
+        rows = split_groups(unseen.rows[: chosen.waveforms], chosen.fractions, seed)
         smallest = min(rows, key=lambda name: len(rows[name]))
         if len(rows[smallest]) < _FEWEST:
             rule = f"each set must hold at least {_FEWEST} waveforms that the finder never saw"

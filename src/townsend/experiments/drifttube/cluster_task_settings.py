@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from townsend.config import Closed
+from townsend.experiments.drifttube.set_fractions import SetFractions
 
 __all__ = ["ClusterFacts", "ClusterSettings"]
 
 
-class ClusterSettings(Closed):
+class ClusterSettings(SetFractions):
     """The finder whose peaks are counted, and the sets of the cluster-counting task."""
 
     finder: str = Field(min_length=1, description="folder of the chosen peak finder")
     waveforms: int | None = Field(None, ge=100, description="waveforms used, the first of the sample; null: all")
-    train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the waveforms for training")
-    validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the waveforms that select")
     fixed_impact_cm: float = Field(0.08, gt=0, description="tracks with |b| below this have one path length")
-
-    @model_validator(mode="after")
-    def _a_test_set_remains(self) -> Self:
-        taken = self.train_fraction + self.validation_fraction
-        if taken >= 1:
-            msg = f"train_fraction + validation_fraction must stay below 1 (got {taken:g}); the rest is the test set"
-            raise ValueError(msg)
-        return self
 
 
 class ClusterFacts(Closed):

@@ -67,12 +67,7 @@ class PeakTask:
         """
         chosen = parse(PeakSettings, settings)
         waveforms = read_sample(sample)
-        fractions = {
-            "train": chosen.train_fraction,
-            "validation": chosen.validation_fraction,
-            "test": 1 - chosen.train_fraction - chosen.validation_fraction,
-        }
-        rows = split_groups(len(waveforms), fractions, seed)
+        rows = split_groups(len(waveforms), chosen.fractions, seed)
         judged = {"validation": chosen.validation_waveforms, "test": chosen.test_waveforms}
         for name, number in judged.items():
             if len(rows[name]) < number:

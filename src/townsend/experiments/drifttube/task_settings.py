@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from townsend.config import Closed
+from townsend.experiments.drifttube.set_fractions import SetFractions
 
 __all__ = ["PeakFacts", "PeakSettings"]
 
 
-class PeakSettings(Closed):
+class PeakSettings(SetFractions):
     """Candidates, windows, labels and sets of the peak-finding task."""
 
     windows: int = Field(30000, ge=100, description="training windows, half of them signal")
@@ -21,22 +20,12 @@ class PeakSettings(Closed):
     double_pulse_ns: float = Field(2.0, ge=0, description="arrivals closer than this count as one")
     quoted_double_pulse_ns: float = Field(3.0, ge=0, description="second double-pulse time at which figures are quoted")
     visible_sigma: float = Field(1.0, ge=0, description="an electron counts when its pulse exceeds this many noise rms")
-    train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the waveforms for training")
-    validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the waveforms that select")
     validation_waveforms: int = Field(500, ge=20, description="waveforms judged at natural prevalence, validation")
     test_waveforms: int = Field(1000, ge=20, description="waveforms judged at natural prevalence, test")
     max_saturated_fraction: float = Field(
         0.01, ge=0, le=1, description="largest share of waveforms that may reach the end of the digitiser's range"
     )
     monitor_share: float = Field(0.3, gt=0, lt=1, description="monitor windows / (training + monitor windows)")
-
-    @model_validator(mode="after")
-    def _a_test_set_remains(self) -> Self:
-        taken = self.train_fraction + self.validation_fraction
-        if taken >= 1:
-            msg = f"train_fraction + validation_fraction must stay below 1 (got {taken:g}); the rest is the test set"
-            raise ValueError(msg)
-        return self
 
 
 class PeakFacts(Closed):
