@@ -21,14 +21,16 @@ from measure import in_turns, machine, parser, progress, publish, ratios, spread
 ARRAY, ARRAY_UNIFORM = "array, 1 process", "array, 1 process, uniform beam"
 DISK_1, DISK_2 = "disk, 1 job", "disk, 2 jobs"
 MANY_1, MANY_2 = "disk, 1 job, large sample", "disk, 2 jobs, large sample"
+MOST = "disk, 2 jobs, very large sample"
 # Garfield++ on another machine: CPU seconds a track, see the text below the table.
 GARFIELD_TRACKS_PER_S = (2.3, 2.8)
 STEPS = {
     "clusters along the track": ("draw_clusters",),
-    "drift times": ("DriftRelation.draw",),
+    "electrons along delta electrons": ("draw_electrons",),
+    "drift times and losses": ("DriftRelation.draw", "survive"),
     "avalanche charges": ("draw_avalanches",),
     "superposition of the electrons' waveforms": ("superpose",),
-    "noise": ("amplitude_spectrum", "draw_noise"),
+    "noise": ("noise_spectrum", "draw_noise", "draw_wander"),
     "ADC": ("digitize",),
     "ROOT writing": ("write_root",),
 }
@@ -42,6 +44,8 @@ of the largest process, libraries included. A track is a whole waveform with its
 - **Where more is not better**: 2 jobs make {gain} times as many tracks/s as 1 job on {waveforms:,} tracks and
   {gain_many} times on {many:,}. Below 1, one job is faster: to start a process takes as long as thousands of tracks.
   A sample of one shard (2,000 tracks) is always made by one process.
+- **Memory is bounded**: {most:,} tracks, made once (the row "very large sample"), need {memory} MB in the largest
+  process and {gigabytes:.1f} GB on disk.
 - **Beside Garfield++**, an external figure from another machine (one core of a loaded Xeon, 2.6 GHz): {low} to {high}
   tracks/s with Heed, drift with diffusion, avalanche, ion tail and induced current in 1,024 bins of 1 ns
   (0.35-0.44 CPU s a track), for muons of 10 GeV/c at 45 degrees with uniform impact parameter, 20.4 electrons a
@@ -153,6 +157,7 @@ def main() -> None:
         "--waveforms", type=int, default=20_000, help="tracks, as `townsend simulate` makes them (default %(default)s)"
     )
     options.add_argument("--many", type=int, default=100_000, help="tracks of a large sample (default %(default)s)")
+    options.add_argument("--most", type=int, default=1_000_000, help="tracks made once (default %(default)s)")
     given = options.parse_args()
     description = machine(("townsend", "numpy", "scipy", "numba", "awkward", "uproot"))
     bench = Bench()
@@ -168,9 +173,11 @@ def main() -> None:
         MANY_1: entry(MANY_1, "disk", given.many),
         MANY_2: entry(MANY_2, "disk", given.many, 2),
     }
-    numbers = {name: given.many if "large" in name else given.waveforms for name in contestants}
+    numbers = {name: given.many if "large" in name else given.waveforms for name in contestants} | {MOST: given.most}
     bench.ask("array", 250)  # numba's functions are compiled into its cache
     found = in_turns(contestants, given.repeats)
+    progress(MOST)
+    found[MOST] = [bench.tracks_per_s(MOST, "disk", given.most, 2)]
     rows = [[name, f"{numbers[name]:,}", spread(values), spread(bench.memory[name])] for name, values in found.items()]
     progress("where the time goes")
     shares = [bench.ask("parts", given.waveforms)["parts"] for _ in range(given.repeats)]
@@ -198,6 +205,9 @@ def main() -> None:
             gain_many=spread(ratios(found[MANY_2], found[MANY_1]), 2),
             waveforms=given.waveforms,
             many=given.many,
+            most=given.most,
+            memory=spread(bench.memory[MOST]),
+            gigabytes=bench.bytes_per_track * given.most / 1e9,
             low=low,
             high=high,
             over=spread(uniform, 2),

@@ -16,6 +16,8 @@ from pydantic_core import PydanticUndefined
 
 from townsend.experiments.drifttube.cluster_task_settings import ClusterSettings
 from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.public_formats.layouts import ReadSettings
+from townsend.experiments.drifttube.quiet_traces import MeasureNoiseSettings
 from townsend.experiments.drifttube.reconstruction.reconstruct import ReconstructSettings
 from townsend.experiments.drifttube.settings import DriftTubeSettings
 from townsend.experiments.drifttube.task_settings import PeakSettings
@@ -35,6 +37,8 @@ refused. The settings that were used, all defaults filled in, lie beside every r
 
 SECTIONS = (
     (DriftTubeSettings, "townsend simulate drifttube --config FILE"),
+    (ReadSettings, "townsend read ... --format littlepi --config FILE"),
+    (MeasureNoiseSettings, "townsend noise ... --config FILE"),
     (SweepSettings, "townsend sweep FILE"),
     (PeakSettings, "`task_settings` of a sweep with `task: drifttube-peaks`"),
     (ClusterSettings, "`task_settings` of a sweep with `task: drifttube-clusters`"),
@@ -45,6 +49,7 @@ UNITS = {
     "_cm2_per_Vs": "cm²/(V s)",
     "_mV_per_uA": "mV/µA",
     "_V_per_cm": "V/cm",
+    "_cm_per_us": "cm/µs",
     "_GeV": "GeV/c",
     "_deg": "degrees",
     "_GHz": "GS/s",

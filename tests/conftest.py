@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ sys.path.append(str(Path(__file__).parent / "toys"))  # modules that tests share
 import pytest
 from engine_here import EngineHere
 from hypothesis import settings
+
+DRIFTTUBE = Path(str(files("townsend"))) / "experiments" / "drifttube"
 
 settings.register_profile("townsend", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("townsend")
@@ -40,7 +43,13 @@ def _default_log() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def reference() -> Path:
     """Folder of reference files; `PROVENANCE.md` in it says what they are."""
-    return Path(__file__).parent / "data"
+    return DRIFTTUBE / "reference"
+
+
+@pytest.fixture(scope="session")
+def tables() -> Path:
+    """Folder of the tables of Heed and Magboltz that the simulation reads; it has a `PROVENANCE.md` too."""
+    return DRIFTTUBE / "tables"
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +128,7 @@ bracket_size: 1
 task_settings: {windows: 200, validation_waveforms: 20, test_waveforms: 20}
 space:
   optimizer: [adam]
-  learning_rate: [0.01, 0.02]
+  learning_rate: [0.03, 0.05]
   activations: [relu sigmoid]
   topology: [3 4 1]
   batch_size: [50]

@@ -241,7 +241,7 @@ def test_every_configuration_unusable(
     tiny_yaml: Path, tiny_sample: Path, tmp_path: Path, refused: Refused, townsend: Callable[..., Any]
 ) -> None:
     run = tmp_path / "run"
-    tiny_yaml.write_text(tiny_yaml.read_text().replace("[0.01, 0.02]", "[1.0e+38, 1000.0]"))
+    tiny_yaml.write_text(tiny_yaml.read_text().replace("[0.03, 0.05]", "[1.0e+38, 1000.0]"))
     sentence = refused("sweep", tiny_yaml, "--sample", tiny_sample, "-o", run, new=run)
     assert re.search(r"no usable configuration: .*1 diverged.*change the space or the sample", sentence), sentence
     assert "1 degenerate" in sentence

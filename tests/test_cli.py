@@ -27,9 +27,22 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 Run = Callable[..., Any]
 
-COMMANDS = ["simulate", "sweep", "board", "choose", "find-peaks", "assemble", "reconstruct", "report"]
+COMMANDS = [
+    "simulate",
+    "read",
+    "noise",
+    "validate",
+    "sweep",
+    "board",
+    "choose",
+    "find-peaks",
+    "assemble",
+    "reconstruct",
+    "report",
+]
 OPTIONS = {
     "simulate drifttube": ["-n", "--seed", "--config", "--impact", "--jobs", "-o"],
+    "validate drifttube": ["-o", "--reference", "--tracks", "--seed"],
     "sweep": ["-o", "--sample", "--seed", "--trials", "--epochs", "--windows", "--finder", "--jobs"],
     "board": ["--import", "--sort", "--metric", "--top", "--csv"],
     "choose": ["-o"],
@@ -67,7 +80,7 @@ def test_help_of_a_command_describes_every_option(command: str, townsend: Run) -
     assert max(map(len, ended.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("arguments", [(), ("simulate",)])
+@pytest.mark.parametrize("arguments", [(), ("simulate",), ("validate",)])
 def test_no_arguments_show_the_help(arguments: tuple[str, ...], townsend: Run) -> None:
     ended = townsend(*arguments)
     assert "Commands:" in ended.out + ended.err
@@ -285,7 +298,7 @@ def test_board_in_another_order_with_other_metrics(townsend: Run, run: Path) -> 
     table = ended.out.partition("figures on validation")[2]
     assert "natural" in table.partition("further columns")[0]
     with (run / "a.csv").open(newline="") as stream:
-        assert [float(row["learning_rate"]) for row in csv.DictReader(stream)] == [0.01, 0.02]
+        assert [float(row["learning_rate"]) for row in csv.DictReader(stream)] == [0.03, 0.05]
     assert not (run / "board.csv").exists()
 
 

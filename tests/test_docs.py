@@ -17,6 +17,8 @@ from typer.main import get_command
 from townsend.cli import app
 from townsend.config import load_yaml, parse
 from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.public_formats.layouts import ReadSettings
+from townsend.experiments.drifttube.quiet_traces import MeasureNoiseSettings
 from townsend.experiments.drifttube.reconstruction.inputs import ReconstructSettings
 from townsend.experiments.drifttube.settings import DriftTubeSettings, TrackSettings
 from townsend.experiments.drifttube.simulate import simulate_drifttube
@@ -127,6 +129,10 @@ def test_settings_are_known(block: Block, tmp_path: Path) -> None:
         parse(DriftTubeSettings, document)
     elif kind == "find-peaks":
         parse(FindPeaksSettings, document)
+    elif kind == "read":
+        parse(ReadSettings, document)
+    elif kind == "noise":
+        parse(MeasureNoiseSettings, document)
     elif kind == "reconstruct":
         parse(ReconstructSettings, document)
     else:

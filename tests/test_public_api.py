@@ -11,7 +11,19 @@ import townsend
 import townsend.api
 
 HEAVY = {"awkward", "jax", "keras", "matplotlib", "numba", "numpy", "optuna", "pydantic", "scipy", "sklearn", "uproot"}
-FUNCTIONS = ["assemble", "board", "choose", "find_peaks", "reconstruct", "report", "simulate_drifttube", "sweep"]
+FUNCTIONS = [
+    "assemble",
+    "board",
+    "choose",
+    "find_peaks",
+    "noise",
+    "read",
+    "reconstruct",
+    "report",
+    "simulate_drifttube",
+    "sweep",
+    "validate_drifttube",
+]
 
 
 def loaded_by(code: str) -> set[str]:

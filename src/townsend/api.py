@@ -3,6 +3,9 @@
 What to use when
 ----------------
 - `simulate_drifttube`: make waveforms of a drift tube with full truth (`townsend simulate drifttube`).
+- `read`: files of another program as a sample (`townsend read`).
+- `validate_drifttube`: compare the simulation with Garfield++ (`townsend validate drifttube`).
+- `noise`: measure the noise of traces, as a preset of the simulation (`townsend noise`).
 - `sweep`: train all configurations of a grid on a sample (`townsend sweep`).
 - `board`: rank what a sweep has found (`townsend board`).
 - `choose`: take the best network out of a sweep (`townsend choose`).
@@ -21,10 +24,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from townsend.experiments.drifttube.find_peaks import find_peaks
+    from townsend.experiments.drifttube.measure_noise import noise
+    from townsend.experiments.drifttube.public_formats.read import read
     from townsend.experiments.drifttube.reconstruction.assemble import assemble
     from townsend.experiments.drifttube.reconstruction.reconstruct import reconstruct
     from townsend.experiments.drifttube.report.report import report
     from townsend.experiments.drifttube.simulate import simulate_drifttube
+    from townsend.experiments.drifttube.validation.validate import validate_drifttube
     from townsend.sweep.board import board
     from townsend.sweep.choose import choose
     from townsend.sweep.coordinator import sweep
@@ -34,10 +40,13 @@ __all__ = [
     "board",
     "choose",
     "find_peaks",
+    "noise",
+    "read",
     "reconstruct",
     "report",
     "simulate_drifttube",
     "sweep",
+    "validate_drifttube",
 ]
 
 _HOMES = {
@@ -45,10 +54,13 @@ _HOMES = {
     "board": "townsend.sweep.board",
     "choose": "townsend.sweep.choose",
     "find_peaks": "townsend.experiments.drifttube.find_peaks",
+    "noise": "townsend.experiments.drifttube.measure_noise",
+    "read": "townsend.experiments.drifttube.public_formats.read",
     "reconstruct": "townsend.experiments.drifttube.reconstruction.reconstruct",
     "report": "townsend.experiments.drifttube.report.report",
     "simulate_drifttube": "townsend.experiments.drifttube.simulate",
     "sweep": "townsend.sweep.coordinator",
+    "validate_drifttube": "townsend.experiments.drifttube.validation.validate",
 }
 
 

@@ -17,7 +17,19 @@ from townsend.logs import set_logging
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130
-_IN_ORDER_OF_USE = ("simulate", "sweep", "board", "choose", "find-peaks", "assemble", "reconstruct", "report")
+_IN_ORDER_OF_USE = (
+    "simulate",
+    "read",
+    "noise",
+    "validate",
+    "sweep",
+    "board",
+    "choose",
+    "find-peaks",
+    "assemble",
+    "reconstruct",
+    "report",
+)
 
 
 class _InOrderOfUse(TyperGroup):
@@ -39,6 +51,8 @@ app = typer.Typer(
 )
 simulate_app = typer.Typer(no_args_is_help=True, help="Simulate a detector. Writes ROOT files with full truth.")
 app.add_typer(simulate_app, name="simulate")
+validate_app = typer.Typer(no_args_is_help=True, help="Compare a simulation with its reference. Says what holds.")
+app.add_typer(validate_app, name="validate")
 
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: the cores of this machine.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
@@ -84,6 +98,74 @@ def simulate_drifttube(
     with _bar("simulating", number) as advance:
         simulate(number, output, settings, jobs=jobs or usable_cores(), progress=advance)
     _say(f"{number} waveforms of seed {settings.seed} in {output}; settings in {output / 'simulation.yaml'}")
+
+
+@app.command()
+def read(
+    files: Annotated[
+        list[Path], typer.Argument(help="ROOT files with waveforms, or NPZ files of Garfield++ currents.")
+    ],
+    format: Annotated[str, typer.Option(help="littlepi, sciencedb or garfield.")],  # noqa: A002
+    output: Output,
+    tags: Annotated[
+        str | None, typer.Option(help="What tags 0, 1, 2 mean: primary-secondary-noise or noise-primary-secondary.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML: scale and clock of waveforms; of currents, that of the simulation.")
+    ] = None,
+) -> None:
+    """Turn files of another program into a sample. Writes what simulate writes; goes on where a kill left it."""
+    from townsend.api import read as read_files
+    from townsend.config import load_yaml, parse
+    from townsend.experiments.drifttube.public_formats.read import DESCRIPTION, settings_of
+    from townsend.files import read_json
+
+    kind = settings_of(format)
+    settings = parse(kind, load_yaml(config)) if config else None
+    with _named_bar() as advance:
+        read_files(files, output, format=format, tags=tags, settings=settings, progress=advance)
+    number = read_json(output / DESCRIPTION)["waveforms"]
+    _say(f"{number} waveforms of {len(files)} {format} files in {output}; settings in {output / 'read.yaml'}")
+
+
+@validate_app.command("drifttube")
+def validate_drifttube(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for table, page and figures; default: none.")
+    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="Folder of your own Garfield++ files; default: ours.")] = None,
+    tracks: Annotated[int, typer.Option(min=1, help="Tracks simulated for each comparison.")] = 100_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated tracks.")] = 1,
+) -> None:
+    """Compare the drift tube with Garfield++. Verdicts come first; ends with status 1 when a row fails."""
+    from townsend.api import validate_drifttube as validate
+    from townsend.experiments.drifttube.validation.table import PAGE, render
+
+    with _total_bar("comparing") as advance:
+        validation = validate(output, reference=reference, tracks=tracks, seed=seed, progress=advance)
+    _print(render(validation.rows))
+    if output is not None:
+        _say(f"table, page and figures: {output / PAGE}")
+    if validation.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def noise(
+    files: Annotated[list[Path], typer.Argument(help="ROOT or NPZ files, or folders of shards.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write, or name of a YAML file.")],
+    config: Annotated[Path | None, typer.Option(help="YAML with polarity, hit_sigma, guard_ns.")] = None,
+) -> None:
+    """Measure the noise of traces. Writes a preset for the simulation, its spectrum and a picture."""
+    from townsend.api import noise as measure
+    from townsend.config import load_yaml, parse
+    from townsend.experiments.drifttube.measure_noise import render_noise
+    from townsend.experiments.drifttube.quiet_traces import MeasureNoiseSettings
+
+    settings = parse(MeasureNoiseSettings, load_yaml(config)) if config else None
+    preset = measure(files, output, settings)
+    _print(render_noise(preset))
+    _say(f"preset: {preset}; picture: {preset.with_suffix('.png')}; to draw from it, set noise.spectrum: {preset}")
 
 
 @app.command()
@@ -149,7 +231,8 @@ def board(
     else:
         msg = "board takes either the folder of a sweep or --import DIR (got both or neither); name one"
         raise InputError(msg)
-    _print(render(table.sorted_by(sort) if sort else table, metrics=metric or None, top=top))
+    table = table.sorted_by(sort) if sort else table
+    _print(render(table, metrics=metric or None, top=top))
     target = csv or (run / "board.csv" if run is not None else None)
     if target is not None:
         write_csv(table, target)
@@ -267,6 +350,13 @@ def _total_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     with _progress() as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _named_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    with _progress() as progress:
+        task = progress.add_task("", total=None)
+        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
 
 
 def _progress() -> Any:

@@ -3,7 +3,7 @@
     python docs/studies/clusters/count_garfield.py RECONSTRUCTION [WAVEFORMS.npz]
 
 Both get the amplifier, noise and ADC of the default simulation; tracks cross the tube at uniform impact parameter.
-WAVEFORMS.npz has the keys of the reference file in tests/data, which is taken where none is named.
+WAVEFORMS.npz has the keys of the shipped reference file of 250 events, which is taken where none is named.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 sys.path.append(str(Path(__file__).parents[1] / "peaks"))
 
@@ -26,15 +25,9 @@ from townsend.experiments.drifttube.simulate import simulate_waveforms
 from townsend.sample.waveforms import Waveforms
 
 
-def garfield_clusters(reference: Path) -> NDArray[np.int64]:
-    """Clusters with at least one electron of each event."""
-    with np.load(reference) as file:
-        seen = np.unique(np.stack([file["el_event"], file["el_cluster"]], axis=1), axis=0)
-        return np.bincount(seen[:, 0], minlength=len(file["impact_cm"]))
-
-
-def figures(reconstruction: Reconstruction, waveforms: Waveforms, clusters: NDArray[np.int64]) -> str:
+def figures(reconstruction: Reconstruction, waveforms: Waveforms) -> str:
     """Figures after calibration over all waveforms and near the wire, with errors by resampling waveforms."""
+    clusters = clusters_in_record(waveforms.truth, waveforms.samples.shape[1] / waveforms.sampling_rate_ghz)
     counted = reconstruction(waveforms, waveforms.t0_ns)
     impact_cm = np.abs(waveforms.truth.impact_cm)
     lines = [f"{len(clusters)} waveforms, {np.mean(clusters):.2f} clusters"]
@@ -57,9 +50,9 @@ def _thirds() -> list[tuple[str, float, float]]:
 def main() -> None:
     reconstruction = load_reconstruction(Path(sys.argv[1]))
     reference = Path(sys.argv[2]) if len(sys.argv) > 2 else REFERENCE
-    print("Garfield++:", figures(reconstruction, garfield(reference), garfield_clusters(reference)))
+    print("Garfield++:", figures(reconstruction, garfield(reference)))
     own = simulate_waveforms(SETTINGS.model_copy(update={"seed": 4242}), 0, 10000)
-    print("townsend:", figures(reconstruction, own, clusters_in_record(own.truth, own.samples.shape[1])))
+    print("townsend:", figures(reconstruction, own))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 What to use when
 ----------------
 - `read_npz`: the traces as `Waveforms`; every header is judged before anything is allocated.
+- `read_arrays`: the arrays of an archive with other keys, judged in the same way.
 
 Keys: `voltage_V` (n, s) float, `event` and `channel` (n,) integers, `sampling_rate_ghz` scalar, and where times were
 stored `time_ns` (s,) or (n, s), which must be uniform. Other keys are left unread.
@@ -14,7 +15,7 @@ import logging
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -29,7 +30,7 @@ from townsend.sample.fixed_point import to_fixed_point
 from townsend.sample.provenance import Provenance
 from townsend.sample.waveforms import Waveforms
 
-__all__ = ["MAXIMUM_LENGTH", "MAXIMUM_SAMPLES", "read_npz"]
+__all__ = ["MAXIMUM_LENGTH", "MAXIMUM_SAMPLES", "read_arrays", "read_npz"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def read_npz(path: Path, polarity: int = 1, saturation_run: int = 8) -> Waveform
     if saturation_run < 2:
         msg = f"saturation_run must be at least 2 samples (got {saturation_run}); raise it"
         raise InputError(msg)
-    found = _arrays(path)
+    found = read_arrays(path, _REQUIRED, ("time_ns",))
     rate_ghz = _rate(found["sampling_rate_ghz"], path)
     volts = _volts(found["voltage_V"], path)
     event, channel = (_identifiers(found[name], name, len(volts), path) for name in ("event", "channel"))
@@ -86,17 +87,26 @@ def read_npz(path: Path, polarity: int = 1, saturation_run: int = 8) -> Waveform
 # ---- from the file to arrays
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
+    """Return arrays of an NPZ archive, none of them pickled and none larger than its header may claim.
+
+    Arguments:
+        path: the file.
+        required, optional: their keys; of the optional ones those that are there.
+
+    Raises InputError when the file is missing, damaged, pickled, claims more than fits, or lacks a required key.
+    """
     if not path.is_file():
         msg = f"{path} must be an NPZ file that exists; check its name"
         raise InputError(msg)
     with _readable(path), zipfile.ZipFile(path) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}
-        for key in _REQUIRED:
+        wanted = list(required)
+        for key in wanted:
             if key not in members:
                 msg = f'{path} must hold "{key}"{did_you_mean(key, members)}'
                 raise InputError(msg)
-        wanted = [*_REQUIRED, *(["time_ns"] if "time_ns" in members else [])]
+        wanted += [key for key in optional if key in members]
         for key in wanted:
             with archive.open(members[key]) as stream:
                 _check_header(stream, archive.getinfo(members[key]).file_size, key, path)

@@ -24,7 +24,7 @@ from townsend.sample.npz_io import read_npz
 from townsend.sample.root_io import iterate_root, read_root
 from townsend.sample.waveforms import Truth, Waveforms
 
-__all__ = ["SHARDS", "read_sample", "read_waveforms", "sample_files", "sample_fingerprint"]
+__all__ = ["SHARDS", "join_truth", "read_sample", "read_waveforms", "sample_files", "sample_fingerprint"]
 
 SHARDS = "waveforms-*.root"
 
@@ -95,7 +95,7 @@ def read_sample(folder: Path) -> Waveforms:
         return first
     truths = [part.truth for part in parts if part.truth is not None]
     columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
-    return replace(first, **columns, truth=_join(truths) if truths else None)
+    return replace(first, **columns, truth=join_truth(truths) if truths else None)
 
 
 def sample_fingerprint(folder: Path) -> str:
@@ -115,7 +115,9 @@ def sample_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _join(truths: list[Truth]) -> Truth:
+def join_truth(truths: list[Truth]) -> Truth:
+    """Return the truth of one waveform after the other."""
+
     def joined(name: str) -> Any:
         columns = [getattr(truth, name) for truth in truths]
         return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else ak.concatenate(columns)

@@ -6,6 +6,7 @@ What to use when
 - `read_root`: one file, or the rows `start` to `stop` of it, in memory.
 - `count_waveforms`: how many a file holds.
 - `iterate_root`: any number of files, a few waveforms at a time.
+- `open_root`: a ROOT file of any other layout; damage surfaces as one sentence.
 
 Layout: a TTree `waveforms` with a branch a column (`samples` is `int16[s]`; lists of electrons and clusters are one
 level deep) and a TObjString `townsend` with what holds for all of them, as JSON. ROOT, RDataFrame and uproot read it.
@@ -30,7 +31,16 @@ from townsend.files import atomic_path
 from townsend.sample.provenance import Provenance
 from townsend.sample.waveforms import Truth, Waveforms
 
-__all__ = ["MAXIMUM_LENGTH", "MAXIMUM_SAMPLES", "TREE", "count_waveforms", "iterate_root", "read_root", "write_root"]
+__all__ = [
+    "MAXIMUM_LENGTH",
+    "MAXIMUM_SAMPLES",
+    "TREE",
+    "count_waveforms",
+    "iterate_root",
+    "open_root",
+    "read_root",
+    "write_root",
+]
 
 TREE = "waveforms"
 METADATA = "townsend"
@@ -77,14 +87,14 @@ def read_root(path: Path, tree: str = TREE, start: int | None = None, stop: int 
 
     Raises InputError when the file is missing, damaged, foreign, inconsistent, or claims more than fits.
     """
-    with _opened(path) as file:
+    with open_root(path) as file:
         found = _tree(file, path, tree)
         return _rows(found, _read_metadata(file, path), path, slice(start, stop))
 
 
 def count_waveforms(path: Path) -> int:
     """Return how many waveforms a file holds, without reading them; raises InputError as `read_root` does."""
-    with _opened(path) as file:
+    with open_root(path) as file:
         return int(_tree(file, path, TREE).num_entries)
 
 
@@ -97,7 +107,7 @@ def iterate_root(paths: Iterable[Path], step: int = 2048) -> Iterator[Waveforms]
         msg = f"step must be at least 1 waveform (got {step}); raise it"
         raise InputError(msg)
     for path in paths:
-        with _opened(path) as file:
+        with open_root(path) as file:
             found, facts = _tree(file, path, TREE), _read_metadata(file, path)
             for start in range(0, int(found.num_entries), step):
                 yield _rows(found, facts, path, slice(start, start + step))
@@ -141,7 +151,8 @@ def _metadata(waveforms: Waveforms) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def open_root(path: Path) -> Iterator[Any]:
+    """Yield an open ROOT file, an `uproot.ReadOnlyDirectory`; what reading it raises inside becomes InputError."""
     if not path.is_file():
         msg = f"{path} must be a ROOT file that exists; check its name"
         raise InputError(msg)

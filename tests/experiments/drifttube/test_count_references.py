@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from townsend.errors import InputError
 from townsend.experiments.drifttube.association import associate
 from townsend.experiments.drifttube.count_references import Arrivals, CountInputs, arrival_features, fit_references
 
-TRACKS = Path(__file__).parents[2] / "data" / "truth_mu10GeV_45deg_10000trk.npz"
+TRACKS = Path(str(files("townsend"))) / "experiments/drifttube/reference/truth_mu10GeV_45deg_10000trk.npz"
 NAMES = {"path", "deriv_raw", "deriv", "peaks", "boosted_found", "boosted_resolvable", "boosted_perfect"}
 NUMBER, FIRST, LAST, SPAN = range(4)
 

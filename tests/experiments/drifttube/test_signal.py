@@ -1,4 +1,4 @@
-"""Induced current, amplifier and superposition: closed forms, Garfield++'s avalanche, properties."""
+"""Induced current and superposition: closed forms, Garfield++'s avalanche, properties."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from townsend.experiments.drifttube.electronics import low_pass
+from townsend.experiments.drifttube.induction import electron_share
 from townsend.experiments.drifttube.settings import (
     AvalancheSettings,
     DigitizerSettings,
     DriftTubeSettings,
     ElectronicsSettings,
     SignalSettings,
-    TubeSettings,
 )
 from townsend.experiments.drifttube.signal import (
     draw_avalanches,
-    induced_charge,
-    low_pass,
     single_electron_response,
     superpose,
 )
@@ -34,51 +33,24 @@ def waveform(arrivals, charges, samples=256):
     return out[0]
 
 
-def test_collected_charge_agrees_with_garfield(reference):
-    """1 % of the avalanche's charge from 0.3 to 1,000 ns, electrons and ions together."""
-    table = np.genfromtxt(reference / "single_electron_pulse_gain2e5.csv", delimiter=",", names=True)
-    width_ns = np.where(table["t_ns"] < 10, 0.1, 1.0)
-    collected = -np.cumsum(table["total_fC_per_ns"] * width_ns)
-    avalanche_fC, arrival_ns = 2e5 * 1.602176634e-4, 0.33
-    after = table["t_ns"] > 0.5
-    end_ns = (table["t_ns"] + width_ns / 2)[after]
-    ours = SETTINGS.signal.electron_fraction + induced_charge(end_ns - arrival_ns, SETTINGS.tube, SETTINGS.signal)
-    np.testing.assert_allclose(ours, collected[after] / avalanche_fC, atol=0.01)
-
-
-def test_all_charge_is_collected_in_the_end():
-    late = induced_charge(np.array([1e9]), TubeSettings(), SignalSettings())[0]
-    assert late + SignalSettings().electron_fraction == pytest.approx(1.0, abs=1e-9)
-
-
-def test_nothing_is_induced_before_the_arrival():
-    early = induced_charge(np.array([-5.0, 0.0]), TubeSettings(), SignalSettings())
-    np.testing.assert_allclose(early, 0.0, atol=1e-15)
-
-
-@pytest.mark.parametrize("width_MHz", [20.0, 72.0, 144.0, 400.0])
-def test_the_amplifier_has_unit_area_whatever_its_damping(width_MHz):
-    time_ns = np.arange(0, 400, 0.01)
-    pulse = low_pass(time_ns, ElectronicsSettings(frequency_MHz=72.0, width_MHz=width_MHz))
-    assert np.trapezoid(pulse, time_ns) == pytest.approx(1.0, abs=2e-4)
-
-
-def test_critical_damping_has_its_closed_form():
-    time_ns = np.linspace(0, 50, 100)
-    pulse = low_pass(time_ns, ElectronicsSettings(frequency_MHz=72.0, width_MHz=144.0))
-    omega = 2 * np.pi * 0.072
-    np.testing.assert_allclose(pulse, omega**2 * time_ns * np.exp(-omega * time_ns), atol=1e-6)
-
-
-def test_response_without_ions_is_the_amplifier_alone():
-    """Electrons make the whole charge: the waveform is the impulse response at the exact distance."""
-    settings = SETTINGS.model_copy(update={"signal": SignalSettings(electron_fraction=0.999999)})
+def test_response_to_ions_at_rest_is_the_amplifier_alone():
+    """Electrons induce all there is: the waveform is the impulse response at the exact distance."""
+    settings = SETTINGS.model_copy(update={"signal": SignalSettings(ion_mobility_cm2_per_Vs=1e-9)})
     response = single_electron_response(settings)
     out = np.zeros((1, 256))
     superpose(np.zeros(1, np.int64), np.array([20.3]), np.array([2.0]), response.table_mV, out)
     time_ns = np.arange(256) - 20.3
-    expected = 2.0 * settings.electronics.transimpedance_mV_per_uA * low_pass(time_ns, settings.electronics)
+    charge_fC = 2.0 * electron_share(settings.tube)
+    expected = charge_fC * settings.electronics.transimpedance_mV_per_uA * low_pass(time_ns, settings.electronics)
     np.testing.assert_allclose(out[0], expected, atol=2e-3 * expected.max())
+
+
+@pytest.mark.parametrize("gain", [0.01, 2.0, 500.0])
+def test_the_gain_scales_the_response_and_nothing_else(gain):
+    more = ElectronicsSettings(transimpedance_mV_per_uA=gain * SETTINGS.electronics.transimpedance_mV_per_uA)
+    response = single_electron_response(SETTINGS.model_copy(update={"electronics": more}))
+    np.testing.assert_allclose(response.table_mV, gain * RESPONSE.table_mV, rtol=1e-12, atol=1e-15 * gain)
+    assert response.delay_ns == RESPONSE.delay_ns
 
 
 def test_delay_is_where_the_pulse_is_highest():

@@ -15,7 +15,7 @@ from townsend.experiments.drifttube.settings import (
     TrackSettings,
 )
 from townsend.experiments.drifttube.signal import single_electron_response, superpose
-from townsend.experiments.drifttube.simulate import digitize, longest_drift_ns, simulate_drifttube, simulate_waveforms
+from townsend.experiments.drifttube.simulate import longest_drift_ns, simulate_drifttube, simulate_waveforms
 from townsend.sample.reader import read_sample
 from townsend.sample.root_io import read_root
 
@@ -96,12 +96,6 @@ def test_arrival_times_agree_with_garfield(reference):
     theirs = np.load(reference / "truth_mu10GeV_45deg_10000trk.npz")["el_arrival_ns"]
     levels = [0.1, 0.25, 0.5, 0.75, 0.9]
     np.testing.assert_allclose(np.quantile(times, levels), np.quantile(theirs, levels), rtol=0.03, atol=0.7)
-
-
-def test_an_adc_saturates_and_never_wraps():
-    digitizer = DigitizerSettings(bits=8, full_scale_V=0.256)
-    counts = digitize(np.array([[-1e6, -1.4, 0.4, 0.6, 1e6]]), digitizer)
-    assert counts.tolist() == [[-128, -1, 0, 1, 127]]
 
 
 def test_a_record_shorter_than_the_drift_is_refused():

@@ -40,10 +40,11 @@ def electrons(truth: Truth, record_ns: float = np.inf) -> Electrons:
 
 
 def visible_electrons(truth: Truth, visible_fC: float) -> Electrons:
-    """Return the electrons whose avalanche has more than `visible_fC`."""
+    """Return the electrons whose avalanche has more than `visible_fC`, and those of unknown charge, as of 1 fC."""
     found = electrons(truth)
-    visible = found.charge_fC > visible_fC
-    return Electrons(found.row[visible], found.time_ns[visible], found.charge_fC[visible], found.cluster[visible])
+    visible = ~(found.charge_fC <= visible_fC)
+    charge_fC = np.where(np.isnan(found.charge_fC), 1.0, found.charge_fC)  # none outweighs another where they merge
+    return Electrons(found.row[visible], found.time_ns[visible], charge_fC[visible], found.cluster[visible])
 
 
 def clusters_in_record(truth: Truth, record_ns: float) -> NDArray[np.int64]:

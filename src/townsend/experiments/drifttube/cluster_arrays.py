@@ -44,14 +44,18 @@ class Unseen(NamedTuple):
 def unseen_rows(sample: Path, waveforms: Waveforms, card: Mapping[str, Any]) -> Unseen:
     """Return the waveforms of a sample that the finder of `card` was neither trained nor chosen on.
 
-    All of a sample of another seed; the finder's own test set in its own sample.
+    All of a sample of another seed; the finder's own test set in its own sample. Where neither has a seed, both were
+    made by another program, and two samples of different contents are taken for different tracks.
 
     Raises InputError for another sample of the finder's seed: their tracks are the same as far as both reach.
     """
     seed, finders = waveforms.provenance.seed, card["facts"]["sample_seed"]
-    if seed is None or seed != finders:
+    if seed != finders:
         return Unseen(np.arange(len(waveforms)), f"sample of seed {seed}, the finder's has seed {finders}")
-    if sample_fingerprint(sample) != card["sample"]:
+    own = sample_fingerprint(sample) == card["sample"]
+    if seed is None and not own:
+        return Unseen(np.arange(len(waveforms)), "sample of other contents than the finder's, neither has a seed")
+    if not own:
         rule = f"{sample} must be the finder's own sample or one of another seed"
         msg = f"{rule} (got another of seed {seed}, which shares tracks with it); simulate with another --seed"
         raise InputError(msg)

@@ -33,6 +33,7 @@ from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts, C
 from townsend.experiments.drifttube.clusteriser import TASK
 from townsend.experiments.drifttube.count_references import fit_references
 from townsend.experiments.drifttube.finder import load_finder
+from townsend.experiments.drifttube.sample_facts import check_clock
 from townsend.files import read_sealed, sha256_of
 from townsend.sample.reader import read_sample, sample_fingerprint
 from townsend.sample.splits import split_groups
@@ -85,6 +86,7 @@ class ClusterTask:
         if waveforms.truth is None:
             msg = f"{sample} must hold simulated truth to train on (it holds none); use `townsend simulate`"
             raise InputError(msg)
+        check_clock(waveforms, sample)
         unseen = unseen_rows(sample, waveforms, card)
         rows = split_groups(unseen.rows[: chosen.waveforms], chosen.fractions, seed)
         smallest = min(rows, key=lambda name: len(rows[name]))
@@ -150,7 +152,7 @@ def _figures(columns: Mapping[str, NDArray[Any]], truth: NDArray[Any], prefix: s
     wanted: dict[str, Callable[[Floats], Floats]] = {
         f"{prefix}{figure}": of("", figure) for figure in REGRESSION_FIGURES
     }
-    wanted |= {f"{prefix}of_the_way": of_the_way}
+    wanted |= {f"{prefix}of_the_way": of_the_way} if _BASE_REFERENCE in columns else {}
     wanted |= {f"{prefix}{name}.{figure}": of(name, figure) for name in columns if name for figure in _COMPARED}
     found = bootstrap_figures(sums, wanted)
     ceilings = {

@@ -73,7 +73,7 @@ class CountInputs:
 
     Arguments:
         n: number of waveforms.
-        path_cm: (n,) length of the track inside the tube.
+        path_cm: (n,) length of the track inside the tube, NaN where unknown: there is no "path" then.
         deriv_clusters: (n,) clusters counted by DERIV and association.
         found: peaks found by the network.
         resolvable: true visible electrons, those within the double-pulse time merged.
@@ -175,8 +175,9 @@ def _since_earlier(row: NDArray[np.int64], t: Floats, lag: int) -> Floats:
 
 
 def _numbers(inputs: CountInputs) -> dict[str, Floats]:
+    known = {"path": inputs.path_cm.astype(np.float64)} if np.isfinite(inputs.path_cm).all() else {}
     return {
-        "path": inputs.path_cm.astype(np.float64),
+        **known,
         "deriv": inputs.deriv_clusters.astype(np.float64),
         "peaks": np.bincount(inputs.found.row, minlength=inputs.n).astype(np.float64),
     }

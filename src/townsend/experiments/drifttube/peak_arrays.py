@@ -14,14 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.config import parse
 from townsend.errors import InputError
 from townsend.experiments.drifttube.arrivals import visible_electrons
 from townsend.experiments.drifttube.candidates import cut_windows, find_candidates
 from townsend.experiments.drifttube.matching import match_lists, merge_arrivals
-from townsend.experiments.drifttube.noise import noise_rms_mV
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.signal import single_electron_response
+from townsend.experiments.drifttube.sample_facts import check_clock, pulse_facts
 from townsend.experiments.drifttube.task_settings import PeakFacts, PeakSettings
 from townsend.sample.waveforms import Waveforms
 from townsend.tasks.base import Split
@@ -35,7 +32,7 @@ class PeakArrays:
     Arguments:
         waveforms: with truth; settings: of the task; sample: folder, for messages.
 
-    Raises InputError when there is no truth or too many waveforms are saturated.
+    Raises InputError when there is no truth, no clock, or too many waveforms are saturated.
     """
 
     def __init__(self, waveforms: Waveforms, settings: PeakSettings, sample: Path) -> None:
@@ -44,12 +41,12 @@ class PeakArrays:
             raise InputError(msg)
         self.truth = waveforms.truth
         self.waveforms, self.settings, self.sample = waveforms, settings, sample
-        simulation = parse(DriftTubeSettings, waveforms.provenance.settings)
-        self._check_range(simulation.digitizer.bits)
-        response = single_electron_response(simulation)
-        self.delay_ns = response.delay_ns
-        noise_mV = noise_rms_mV(simulation.noise, simulation.digitizer)
-        self.visible_fC = settings.visible_sigma * noise_mV / float(response.table_mV.max())
+        check_clock(waveforms, sample)
+        pulse = pulse_facts(waveforms.provenance, sample)
+        if pulse.bits is not None:
+            self._check_range(pulse.bits)
+        self.delay_ns = pulse.delay_ns
+        self.visible_fC = settings.visible_sigma * pulse.sigma_fC
 
     def _check_range(self, bits: int) -> None:
         """Raise InputError when too many waveforms reach the end of the digitiser's range."""

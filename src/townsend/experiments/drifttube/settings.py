@@ -6,15 +6,19 @@ a round cell of 0.8 cm, 45 degrees to the wire, 1 GS/s, 800 ns after the track.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from townsend.config import Closed
+from townsend.errors import did_you_mean
 
 __all__ = [
+    "MIXTURES",
     "AvalancheSettings",
     "DigitizerSettings",
+    "DriftSettings",
     "DriftTubeSettings",
     "ElectronicsSettings",
     "IonizationSettings",
@@ -23,6 +27,21 @@ __all__ = [
     "TrackSettings",
     "TubeSettings",
 ]
+
+
+MIXTURES = ("he90_iso10", "he85_iso15", "he80_iso20")
+"""Helium/isobutane in per cent of molecules; 293.15 K, 1 atm."""
+
+
+_ELSEWHERE = "simulate it with Garfield++ and take its file in with `townsend read`"
+
+
+def _absolute(name: str) -> str:
+    """Return a file's full name, which means the same in every process that a job starts."""
+    return str(Path(name).absolute())
+
+
+FileName = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
 
 
 class TrackSettings(Closed):
@@ -40,10 +59,41 @@ class TrackSettings(Closed):
 class TubeSettings(Closed):
     """A round tube with the wire in its middle, no magnetic field."""
 
-    gas: Literal["he90_iso10", "he80_iso20"] = Field("he90_iso10", description="mixture, 293 K, 1 atm")
+    shape: Literal["round"] = Field("round", description="no other is simulated")
+    magnetic_field_T: float = Field(0.0, description="no other is simulated")
+    gas: str = Field(
+        "he90_iso10",
+        description="mixture (he90_iso10, he85_iso15, he80_iso20; 293.15 K, 1 atm), or a .gas file of Garfield++",
+    )
     inner_radius_cm: float = Field(0.4, gt=0, description="of the tube")
     wire_radius_cm: float = Field(0.001, gt=0, description="of the sense wire")
     voltage_V: float = Field(1460.0, gt=0, description="wire, tube at ground")
+
+    @field_validator("shape", mode="before")
+    @classmethod
+    def _round(cls, shape: Any) -> Any:
+        if shape != "round":
+            msg = f"must be round, other cells need a field map; {_ELSEWHERE}"
+            raise ValueError(msg)
+        return shape
+
+    @field_validator("magnetic_field_T")
+    @classmethod
+    def _no_magnet(cls, field: float) -> float:
+        if field != 0:
+            msg = f"must be 0, drift at an angle to the electric field is not simulated; {_ELSEWHERE}"
+            raise ValueError(msg)
+        return field
+
+    @field_validator("gas")
+    @classmethod
+    def _known_gas(cls, gas: str) -> str:
+        if gas in MIXTURES:
+            return gas
+        if not gas.endswith(".gas"):
+            msg = f"must be a shipped mixture or a file *.gas{did_you_mean(gas, MIXTURES)}"
+            raise ValueError(msg)
+        return _absolute(gas)
 
     @model_validator(mode="after")
     def _wire_fits(self) -> Self:
@@ -57,14 +107,21 @@ class TubeSettings(Closed):
 
 
 class IonizationSettings(Closed):
-    """Primary clusters and the electrons in each.
+    """Primary clusters and the electrons in each."""
 
-    A cluster of 300 electrons is a delta electron of 12 keV, which travels further than the tube is wide. Heed's
-    sizes up to 300 have a mean of 1.394; Heed with delta electrons transported inside the tube gives 1.391 (1.529
-    without a cut in a box that contains them).
-    """
+    W_eV: float | None = Field(
+        None, ge=30.0, le=39.51, description="energy an electron of a cluster; 90/10 only, null: 39.51 there"
+    )
+    max_cluster_size: int | None = Field(None, gt=0, description="larger clusters are not made; null keeps the tail")
+    delta_range: bool = Field(True, description="electrons of a large cluster lie along a delta ray, which may leave")
 
-    max_cluster_size: int | None = Field(300, gt=0, description="larger clusters leave the tube; null keeps the tail")
+
+class DriftSettings(Closed):
+    """What befalls electrons on their way; attachment in the gas table counts always."""
+
+    electron_lifetime_ns: float | None = Field(
+        None, gt=0, description="mean time before an electron is lost (impurities, recombination); null: none is"
+    )
 
 
 class AvalancheSettings(Closed):
@@ -75,11 +132,11 @@ class AvalancheSettings(Closed):
 
 
 class SignalSettings(Closed):
-    """Current induced on the wire by one avalanche."""
+    """Ions of an avalanche drift with mu E / sqrt(1 + E / E_s), at most with a highest velocity."""
 
-    electron_fraction: float = Field(0.041, ge=0, lt=1, description="share of the charge induced by electrons")
-    ion_mobility_cm2_per_Vs: float = Field(13.1, gt=0, description="at low field")
-    ion_saturation_V_per_cm: float = Field(6.8e4, gt=0, description="field at which the mobility has halved")
+    ion_mobility_cm2_per_Vs: float = Field(14.9, gt=0, description="mu, at low field")
+    ion_saturation_V_per_cm: float = Field(15800.0, gt=0, description="E_s")
+    ion_velocity_cm_per_us: float = Field(0.652, gt=0, description="highest, near the wire")
 
 
 class ElectronicsSettings(Closed):
@@ -93,15 +150,37 @@ class ElectronicsSettings(Closed):
     transimpedance_mV_per_uA: float = Field(3.3, gt=0, description="gain for slow signals")
     frequency_MHz: float = Field(72.0, gt=0, description="w0 / 2 pi")
     width_MHz: float = Field(72.0, gt=0, description="w / 2 pi; equal to the frequency: Q = 1")
+    coupling_time_ns: float | None = Field(
+        None, gt=0, description="time constant of a high-pass behind it (AC coupling, tail cancellation); null: none"
+    )
+    impulse_response: FileName | None = Field(
+        None, description="CSV with columns time_ns, response: the measured shape instead of the filter"
+    )
+
+
+SPECTRA = ("measured", "white", "none")
 
 
 class NoiseSettings(Closed):
     """Noise at the input of the digitiser."""
 
-    spectrum: Literal["measured", "white", "none"] = Field(
-        "measured", description="measured: shape and level of 2023 test-beam channels without a hit"
+    spectrum: str = Field(
+        "measured",
+        description="measured (2023 test-beam channels without a hit), white, none, or a preset of `townsend noise`",
     )
     rms_mV: float | None = Field(None, gt=0, description="level; null takes that of the measured spectrum")
+    wander_mV: float = Field(0.0, ge=0, description="rms of a slow wander of the baseline")
+    wander_time_ns: float = Field(1000.0, gt=0, description="its correlation time")
+
+    @field_validator("spectrum")
+    @classmethod
+    def _known_spectrum(cls, spectrum: str) -> str:
+        if spectrum in SPECTRA:
+            return spectrum
+        if not spectrum.endswith((".yaml", ".yml")):
+            msg = f"must be a shipped spectrum or a file *.yaml{did_you_mean(spectrum, SPECTRA)}"
+            raise ValueError(msg)
+        return _absolute(spectrum)
 
     @model_validator(mode="after")
     def _white_needs_a_level(self) -> Self:
@@ -117,6 +196,7 @@ class DigitizerSettings(Closed):
     sampling_rate_GHz: float = Field(1.0, ge=0.5, le=5.0, description="samples a ns")
     samples: int = Field(1024, ge=16, le=65536, description="samples a waveform")
     pretrigger_ns: float = Field(224.0, ge=0, description="baseline before the track")
+    trigger_jitter_ns: float = Field(0.0, ge=0, description="rms of the track's time about pretrigger_ns")
     full_scale_V: float = Field(1.0, gt=0, description="range, centred on 0 V")
     bits: int = Field(16, ge=4, le=16, description="of the converter")
     offset_mV: float = Field(0.0, description="baseline of the digitiser")
@@ -130,6 +210,7 @@ class DriftTubeSettings(Closed):
     track: TrackSettings = TrackSettings()
     tube: TubeSettings = TubeSettings()
     ionization: IonizationSettings = IonizationSettings()
+    drift: DriftSettings = DriftSettings()
     avalanche: AvalancheSettings = AvalancheSettings()
     signal: SignalSettings = SignalSettings()
     electronics: ElectronicsSettings = ElectronicsSettings()

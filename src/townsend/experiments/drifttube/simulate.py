@@ -20,20 +20,23 @@ from townsend.config import dump_yaml, resolved
 from townsend.engines.base import News, WorkUnit
 from townsend.engines.local import LocalEngine
 from townsend.errors import InputError
-from townsend.experiments.drifttube.drift import DriftRelation, drift_relation
-from townsend.experiments.drifttube.ionization import draw_clusters
-from townsend.experiments.drifttube.noise import amplitude_spectrum, draw_noise
-from townsend.experiments.drifttube.settings import DigitizerSettings, DriftTubeSettings
+from townsend.experiments.drifttube.digitizer import check_window, digitize, draw_jitter, step_mV
+from townsend.experiments.drifttube.drift import DriftRelation, drift_relation, survive
+from townsend.experiments.drifttube.electronics import warn_of_aliasing
+from townsend.experiments.drifttube.ionization import Clusters, draw_clusters, draw_electrons
+from townsend.experiments.drifttube.noise import Spectrum, draw_noise, draw_wander, noise_files, noise_spectrum
+from townsend.experiments.drifttube.sample_folder import check_folder, claim, described, missing_shards
+from townsend.experiments.drifttube.settings import DriftTubeSettings
 from townsend.experiments.drifttube.signal import Response, draw_avalanches, single_electron_response, superpose
 from townsend.experiments.drifttube.streams import BLOCK, stream
-from townsend.files import read_json, write_json
+from townsend.files import sha256_of
 from townsend.sample.provenance import Provenance
-from townsend.sample.root_io import count_waveforms, write_root
+from townsend.sample.root_io import write_root
 from townsend.sample.waveforms import Truth, Waveforms
 
-__all__ = ["SHARD", "digitize", "longest_drift_ns", "simulate_drifttube", "simulate_shard", "simulate_waveforms"]
+__all__ = ["longest_drift_ns", "simulate_drifttube", "simulate_shard", "simulate_waveforms"]
 
-SHARD = 8 * BLOCK
+_DESCRIPTION = "simulation.json"
 _SPREADS = 4  # diffusion beyond the mean drift time from the wall: one electron in 30,000 of those from there
 
 
@@ -45,6 +48,16 @@ def _drift(settings: DriftTubeSettings) -> DriftRelation:
 @cache
 def _response(settings: DriftTubeSettings) -> Response:
     return single_electron_response(settings)
+
+
+@cache
+def _noise(settings: DriftTubeSettings) -> Spectrum:
+    return noise_spectrum(settings.noise, settings.digitizer)
+
+
+@cache
+def _warn_once(settings: DriftTubeSettings) -> None:
+    warn_of_aliasing(_response(settings).table_mV, settings.electronics, settings.digitizer)
 
 
 def longest_drift_ns(settings: DriftTubeSettings) -> float:
@@ -60,12 +73,19 @@ def simulate_waveforms(settings: DriftTubeSettings, start: int, stop: int) -> Wa
         settings: the simulation; its seed names the sample.
         start, stop: 0 <= start < stop; the same track is the same in every range.
 
-    Raises InputError when the range is empty or the record is shorter than the drift.
+    Logs a warning when the digitiser is too slow for the pulse. Raises InputError when the range is empty or the record
+    is shorter than the drift.
     """
     if not 0 <= start < stop:
         msg = f"start must lie in 0 <= start < stop (got {start} and {stop}); ask for at least one waveform"
         raise InputError(msg)
-    _check_window(settings)
+    whole = _waveforms(settings, start, stop)
+    _warn_once(settings)
+    return whole
+
+
+def _waveforms(settings: DriftTubeSettings, start: int, stop: int) -> Waveforms:
+    check_window(settings.digitizer, longest_drift_ns(settings))
     blocks = [_block(settings, number) for number in range(start // BLOCK, (stop - 1) // BLOCK + 1)]
     offset = start // BLOCK * BLOCK
     rows = slice(start - offset, stop - offset)
@@ -73,7 +93,7 @@ def simulate_waveforms(settings: DriftTubeSettings, start: int, stop: int) -> Wa
     truth = {name: _join([getattr(truth, name) for _, truth in blocks])[rows] for name in vars(blocks[0][1])}
     return Waveforms(
         samples=np.concatenate([samples for samples, _ in blocks])[rows],
-        volts_per_count=_step_mV(settings.digitizer) * 1e-3,
+        volts_per_count=step_mV(settings.digitizer) * 1e-3,
         sampling_rate_ghz=settings.digitizer.sampling_rate_GHz,
         polarity=settings.digitizer.polarity,
         t0_ns=settings.digitizer.pretrigger_ns,
@@ -82,21 +102,9 @@ def simulate_waveforms(settings: DriftTubeSettings, start: int, stop: int) -> Wa
         channel=np.zeros_like(numbers),
         track=numbers,
         run=np.full_like(numbers, settings.seed),
-        provenance=Provenance("simulate drifttube", resolved(settings), settings.seed),
+        provenance=Provenance("simulate drifttube", resolved(settings), settings.seed, _sources(settings)),
         truth=Truth(**truth),
     )
-
-
-def _check_window(settings: DriftTubeSettings) -> None:
-    digitizer = settings.digitizer
-    window_ns = digitizer.samples / digitizer.sampling_rate_GHz - digitizer.pretrigger_ns
-    needed_ns = longest_drift_ns(settings)
-    if window_ns < needed_ns:
-        msg = (
-            f"the record must reach past the longest drift time (got {window_ns:.0f} ns after the track, "
-            f"the drift takes {needed_ns:.0f} ns); raise digitizer.samples or lower digitizer.pretrigger_ns"
-        )
-        raise InputError(msg)
 
 
 def _join(parts: list[ak.Array] | list[NDArray[np.float32]]) -> ak.Array | NDArray[np.float32]:
@@ -109,48 +117,54 @@ def _block(settings: DriftTubeSettings, number: int) -> tuple[NDArray[np.int16],
 
     digitizer = settings.digitizer
     clusters = draw_clusters(settings, BLOCK, random("ionization"))
-    cluster = np.repeat(np.arange(len(clusters.track)), clusters.size)
-    drift_ns = _drift(settings).draw(clusters.radius_cm[cluster], random("drift"))
+    cluster, radius_cm = draw_electrons(clusters, settings, random("deltas"))
+    size = np.bincount(cluster, minlength=len(clusters.size))
+    drift_ns = _drift(settings).draw(radius_cm, random("drift"))
+    arrives = survive(_drift(settings), settings.drift, radius_cm, drift_ns, random("losses"))
+    cluster, drift_ns = cluster[arrives], drift_ns[arrives]
     charge_fC = draw_avalanches(settings.avalanche, len(cluster), random("avalanche"))
 
     order = np.lexsort((drift_ns, clusters.track[cluster]))
     cluster, charge_fC = cluster[order], charge_fC[order]
-    track, time_ns = clusters.track[cluster], drift_ns[order] + digitizer.pretrigger_ns
+    track = clusters.track[cluster]
+    late_ns = draw_jitter(digitizer, BLOCK, random("jitter"))
+    time_ns = drift_ns[order] + digitizer.pretrigger_ns + late_ns[track]
 
     signal_mV = np.zeros((BLOCK, digitizer.samples))
     superpose(track, time_ns * digitizer.sampling_rate_GHz, charge_fC, _response(settings).table_mV, signal_mV)
-    amplitude = amplitude_spectrum(settings.noise, digitizer)
-    noise_mV = draw_noise(amplitude, BLOCK, digitizer.samples, random("noise"))
+    noise_mV = draw_noise(_noise(settings), BLOCK, digitizer.samples, random("noise"))
+    wander_mV = draw_wander(settings.noise, digitizer, BLOCK, random("wander"))
 
+    counts = digitize(digitizer.polarity * signal_mV + noise_mV + wander_mV, digitizer)
+    return counts, _truth(clusters, cluster, time_ns, charge_fC, size)
+
+
+def _truth(
+    clusters: Clusters,
+    cluster: NDArray[np.int64],
+    time_ns: NDArray[np.float64],
+    charge_fC: NDArray[np.float64],
+    size: NDArray[np.int64],
+) -> Truth:
+    track = clusters.track[cluster]
     clusters_per_track = np.bincount(clusters.track, minlength=BLOCK)
     electrons_per_track = np.bincount(track, minlength=BLOCK)
     first_cluster = np.cumsum(clusters_per_track) - clusters_per_track
-    truth = Truth(
+    return Truth(
         electron_time_ns=ak.unflatten(time_ns.astype(np.float32), electrons_per_track),
         electron_cluster=ak.unflatten((cluster - first_cluster[track]).astype(np.int32), electrons_per_track),
         electron_charge_fC=ak.unflatten(charge_fC.astype(np.float32), electrons_per_track),
         cluster_radius_cm=ak.unflatten(clusters.radius_cm.astype(np.float32), clusters_per_track),
-        cluster_size=ak.unflatten(clusters.size.astype(np.int32), clusters_per_track),
+        cluster_size=ak.unflatten(size.astype(np.int32), clusters_per_track),
         impact_cm=clusters.impact_cm.astype(np.float32),
         path_cm=clusters.path_cm.astype(np.float32),
     )
-    return digitize(digitizer.polarity * signal_mV + noise_mV, digitizer), truth
-
-
-def _step_mV(digitizer: DigitizerSettings) -> float:
-    return float(1e3 * digitizer.full_scale_V / 2**digitizer.bits)
-
-
-def digitize(voltage_mV: NDArray[np.float64], digitizer: DigitizerSettings) -> NDArray[np.int16]:
-    """Return counts of an ADC centred on 0 V; what lies beyond its range saturates."""
-    limit = 2 ** (digitizer.bits - 1)
-    counts = np.rint((voltage_mV + digitizer.offset_mV) / _step_mV(digitizer))
-    return np.clip(counts, -limit, limit - 1).astype(np.int16)
 
 
 def simulate_shard(settings: DriftTubeSettings, start: int, stop: int, path: Path) -> None:
     """Write tracks `start` to `stop` to a ROOT file, whole or not at all."""
-    write_root(simulate_waveforms(settings, start, stop), path)
+    # Not `simulate_waveforms`, whose warning would come from every process.
+    write_root(_waveforms(settings, start, stop), path)
 
 
 def simulate_drifttube(
@@ -174,11 +188,7 @@ def simulate_drifttube(
     """
     simulate_waveforms(settings, 0, 1)  # a setting that cannot work is refused before anything is written
     _claim(output, waveforms, settings)
-    shards = {
-        output / f"waveforms-{number:05d}.root": (start, min(start + SHARD, waveforms))
-        for number, start in enumerate(range(0, waveforms, SHARD))
-    }
-    missing = {path: (start, stop) for path, (start, stop) in shards.items() if _held(path) != stop - start}
+    missing = missing_shards(output, waveforms)
     progress(waveforms - sum(stop - start for start, stop in missing.values()))
     if not missing:
         return output
@@ -201,37 +211,24 @@ def simulate_drifttube(
     return output
 
 
-def _held(shard: Path) -> int:
-    """Return how many waveforms a shard holds, 0 where it is missing or damaged."""
-    try:
-        return count_waveforms(shard)
-    except InputError:
-        return 0
-
-
 def _claim(output: Path, waveforms: int, settings: DriftTubeSettings) -> None:
     """Make the folder this sample's, or raise InputError when it holds something else."""
-    description = output / "simulation.json"
-    wanted = {"settings": resolved(settings), "waveforms": waveforms}
-    if description.exists():
-        found = read_json(description)
-        if found["settings"] != wanted["settings"] or found["waveforms"] > waveforms:
-            msg = (
-                f"{output} must be empty or hold the same simulation (it holds {found['waveforms']} waveforms of "
-                f"seed {found['settings']['seed']}, other settings or more waveforms); choose another folder"
-            )
-            raise InputError(msg)
-    elif output.exists():
-        others = sorted({path.name for path in output.iterdir()} - {path.name for path in _half_written(output)})
-        if others:
-            msg = f"{output} must be an empty or new folder (it holds {others[0]}); choose another"
-            raise InputError(msg)
-    write_json(description, wanted)  # first: from here on the folder is known as this sample's
-    for left in _half_written(output):
-        left.unlink()
+    wanted = {"settings": resolved(settings), "sources": _sources(settings), "waveforms": waveforms}
+    found = described(output, _DESCRIPTION)
+    if found is None:
+        check_folder(output, _DESCRIPTION)
+    elif found | {"waveforms": 0} != wanted | {"waveforms": 0} or found["waveforms"] > waveforms:
+        msg = (
+            f"{output} must be empty or hold the same simulation (it holds {found['waveforms']} waveforms of seed "
+            f"{found['settings']['seed']}, other settings, other files or more waveforms); choose another folder"
+        )
+        raise InputError(msg)
+    claim(output, _DESCRIPTION, wanted)
     dump_yaml(settings, output / "simulation.yaml")
 
 
-def _half_written(output: Path) -> list[Path]:
-    """Return what killed processes left of files that they were writing."""
-    return [path for pattern in (".simulation.*", ".waveforms-*.root") for path in output.glob(pattern)]
+def _sources(settings: DriftTubeSettings) -> dict[str, str]:
+    """Return the user's files that a simulation reads, with their SHA-256."""
+    gas, response = settings.tube.gas, settings.electronics.impulse_response
+    files = [Path(name) for name in (gas if gas.endswith(".gas") else None, response) if name is not None]
+    return {str(path): sha256_of([path]) for path in (*files, *noise_files(settings.noise))}

@@ -1,4 +1,4 @@
-"""The shipped tables of Heed, Magboltz and the measured noise; `tables/PROVENANCE.md` says where each comes from."""
+"""The shipped tables of Heed and Magboltz; `tables/PROVENANCE.md` says where each comes from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["cluster_size_table", "density_table", "gas_table", "mixture_density", "noise_table"]
+__all__ = ["cluster_size_table", "density_at_10_GeV", "gas_table"]
 
 
 @cache
@@ -26,36 +26,35 @@ def _numbers(name: str, *columns: str) -> tuple[NDArray[np.float64], ...]:
 
 
 def gas_table(gas: str) -> tuple[NDArray[np.float64], ...]:
-    """Return Magboltz' field [V/cm], drift velocity [cm/ns], sigma_L and sigma_T [sqrt(cm)]."""
-    field, velocity, sigma_l, sigma_t = _numbers(
-        f"gas_{gas}.csv", "E_V_per_cm", "v_cm_per_us", "sigmaL_um_per_sqrtcm", "sigmaT_um_per_sqrtcm"
+    """Return Magboltz' field [V/cm], velocity [cm/ns], sigma_L, sigma_T [sqrt(cm)], Townsend, attachment [1/cm]."""
+    field, velocity, sigma_l, sigma_t, townsend, attachment = _numbers(
+        f"gas_{gas}.csv",
+        "E_V_per_cm",
+        "v_cm_per_us",
+        "sigmaL_um_per_sqrtcm",
+        "sigmaT_um_per_sqrtcm",
+        "alpha_per_cm",
+        "eta_per_cm",
     )
-    return field, velocity * 1e-3, sigma_l * 1e-4, sigma_t * 1e-4
+    return field, velocity * 1e-3, sigma_l * 1e-4, sigma_t * 1e-4, townsend, attachment
 
 
-def cluster_size_table(gas: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return Heed's cluster sizes (electrons) and their probabilities, muons of 10 GeV/c."""
-    size, probability = _numbers(f"clustersize_mu10GeV_{gas}.csv", "n_electrons", "probability")
-    return size.astype(np.int64), probability / probability.sum()
+def cluster_size_table(isobutane_percent: int, W_eV: int | None = None) -> NDArray[np.float64]:
+    """Return the probability of each cluster size from 0 on, Heed's muons of 10 GeV/c.
+
+    Arguments:
+        isobutane_percent: 10, 15 or 20.
+        W_eV: 30 (90/10 only), or None for the W of the mixture: 39.51, 38.62, 37.72 eV.
+    """
+    energy = "" if W_eV is None else f"_W{W_eV}"
+    name = f"clustersize_mu10GeV_he{100 - isobutane_percent}_iso{isobutane_percent}{energy}.csv"
+    size, count = _numbers(name, "n_electrons", "count")
+    return np.asarray(np.bincount(size.astype(np.int64), count) / count.sum())
 
 
-def density_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return beta*gamma and clusters per cm of Heed's muons in 90/10."""
-    scan = "heed_scan_he90_iso10.csv"
-    muon = _columns(scan)["particle"] == "muon"
-    beta_gamma, density = _numbers(scan, "beta_gamma", "GetClusterDensity_per_cm")
-    return beta_gamma[muon], density[muon]
-
-
-def mixture_density(gas: str) -> float:
-    """Return Heed's clusters per cm of a 10 GeV/c muon in a mixture."""
-    helium = int(gas[2:4])
-    table = _columns("heed_runs.csv")
-    chosen = (table["particle"] == "muon") & (table["p_GeV"] == "10") & (table["he"].astype(float) == helium)
-    return float(table["GetClusterDensity_per_cm"][chosen][0])
-
-
-def noise_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return frequency [GHz] and measured power density [mV^2/GHz]."""
-    frequency, density = _numbers("noise_testbeam2023.csv", "frequency_MHz", "density_uV2_per_MHz")
-    return frequency * 1e-3, density * 1e-3
+def density_at_10_GeV() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return isobutane [%], Heed's clusters per cm of a muon of 10 GeV/c, and W [eV], for mixtures of both gases."""
+    iso, density, energy, momentum = _numbers("heed_runs.csv", "iso", "GetClusterDensity_per_cm", "W_eV", "p_GeV")
+    contained = _columns("heed_runs.csv")["seed"].astype(np.int64) <= 103  # one run a mixture, Garfield++'s own W
+    chosen = contained & (momentum == 10.0)
+    return iso[chosen], density[chosen], energy[chosen]

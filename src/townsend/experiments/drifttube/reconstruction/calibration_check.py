@@ -47,8 +47,13 @@ Floats = NDArray[np.float64]
 
 
 def thirds(impact_cm: ArrayLike) -> tuple[list[tuple[float, float]], NDArray[np.intp]]:
-    """Return the limits [cm] of three ranges of |impact| with equally many waveforms, and the (n,) range of each."""
+    """Return the limits [cm] of three ranges of |impact| with equally many waveforms, and the (n,) range of each.
+
+    Where an impact parameter is unknown (NaN) there are no ranges, and -1 for each waveform.
+    """
     distance = np.abs(np.asarray(impact_cm, np.float64))
+    if not np.isfinite(distance).all():
+        return [], np.full(len(distance), -1, np.intp)
     low, high = np.quantile(distance, [1 / 3, 2 / 3])
     edges = [float(distance.min()), float(low), float(high), float(distance.max())]
     return list(pairwise(edges)), np.digitize(distance, [low, high])

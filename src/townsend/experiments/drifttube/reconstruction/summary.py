@@ -158,7 +158,11 @@ def _separate(runs: set[int], known: ReconstructionCard) -> Verdict:
     if seen:
         rule = "figures against the truth flatter: not all waveforms are new to the reconstruction"
         return Verdict(False, f"{rule} ({' and '.join(seen)}); simulate with another --seed")
-    seeds = ", ".join(map(str, sorted(runs)))
+    if min(runs) < 0 and None in used.values():
+        what = " and ".join(what for what, seed in used.items() if seed is None)
+        rule = "figures against the truth may flatter: files of another program have no seed"
+        return Verdict(False, f"{rule}, so whether these {what} is not known; see to it that they did not")
+    seeds = ", ".join("none" if run < 0 else str(run) for run in sorted(runs))
     others = ", ".join(f"{what}: {seed}" for what, seed in used.items())
     return Verdict(True, f"the waveforms (seed {seeds}) are new to the reconstruction ({others})")
 

@@ -227,13 +227,17 @@ def _distributions(counted: Reconstructed, name: str, inside: NDArray[np.bool_])
     edges = _edges(columns)
     outside = max(int(np.count_nonzero(column.values > edges[-1])) for column in columns)
     assert path is not None  # noqa: S101
-    means = columns[0].values.sum() / path[inside].sum() * path[inside].astype(np.float64)
+    expected = path[inside].astype(np.float64)
+    known = bool(np.isfinite(expected).all())
+    expected = expected if known else np.ones(len(expected))
+    means = columns[0].values.sum() / expected.sum() * expected
     columns[0] = Numbers(columns[0].name, columns[0].values, columns[0].role, mixed_poisson(means, edges))
     draw = partial(number_figure, columns, edges, f"{name}: {np.count_nonzero(inside):,} waveforms")
     image = drawn(lambda place: draw(place, "number of a waveform"))
     caption = (
-        "Grey outline: the truth again. Points: a Poisson distribution for each waveform, its mean in proportion to "
-        "the path in the tube. Curves: Gaussian fits"
+        "Grey outline: the truth again. Points: a Poisson distribution for each waveform, "
+        f"{'its mean in proportion to the path in the tube' if known else 'all of one mean, paths are unknown'}. "
+        "Curves: Gaussian fits"
     )
     caption += f"; at most {outside} waveforms of a panel lie beyond its axis." if outside else "."
     spread = poisson_comparison(columns[0].values, means)
@@ -241,7 +245,7 @@ def _distributions(counted: Reconstructed, name: str, inside: NDArray[np.bool_])
         tag("h3", name),
         picture(image, f"True, detected and predicted numbers with Gaussian fits, {name}", caption),
         _fit_table(columns, edges, name),
-        paragraph(f"Truth around its own path: {spread.verdict.sentence}.", class_="soft"),
+        paragraph(f"Truth around {'its own path' if known else 'its mean'}: {spread.verdict.sentence}.", class_="soft"),
     )
 
 
@@ -306,6 +310,8 @@ def _by_impact(counted: Reconstructed) -> Markup:
     assert true is not None  # noqa: S101
     assert impact is not None  # noqa: S101
     distance = np.abs(impact).astype(np.float64)
+    if not np.isfinite(distance).all():
+        return join()
     edges = np.linspace(0, float(distance.max()) * (1 + 1e-9) + 1e-12, _IMPACT_BINS + 1)
     predicted = {"before": counted.n_clusters_uncalibrated, "after": counted.n_clusters}
     title = f"before and after calibration: {len(true):,} waveforms"

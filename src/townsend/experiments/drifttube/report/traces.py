@@ -8,6 +8,7 @@ What to use when
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -93,12 +94,18 @@ def _trace(shown: _Shown, facts: PeakFacts) -> Markup:
 
 
 def _first_in_ranges(impact_cm: NDArray[Any]) -> list[int]:
-    """Return the first waveform in each of equal ranges of |impact|, in order of |impact|."""
+    """Return the first waveform in each of equal ranges of |impact|, in order of |impact|; the first where unknown."""
     distance = np.abs(np.asarray(impact_cm, np.float64))
+    if not np.isfinite(distance).all():
+        return list(range(min(_EXAMPLES, len(distance))))
     edges = np.linspace(0, float(distance.max(initial=0)) * (1 + 1e-9) + 1e-12, _EXAMPLES + 1)
     number = np.digitize(distance, edges) - 1
     firsts = (np.flatnonzero(number == index)[:1] for index in range(_EXAMPLES))
     return [int(first[0]) for first in firsts if len(first)]
+
+
+def _at(impact_cm: float) -> str:
+    return f", b = {impact_cm:+.3f} cm" if math.isfinite(impact_cm) else ""
 
 
 def _of_result(parts: Parts) -> Iterator[_Shown]:
@@ -115,7 +122,7 @@ def _of_result(parts: Parts) -> Iterator[_Shown]:
             found = ak.to_numpy(counted.peaks(index, index + 1)[0][0]).astype(np.float64)
             number, error = counted.n_clusters[index], counted.n_clusters_error[index]
             says = (
-                f"Event {int(waveform.event[0])}, b = {impact_cm[index]:+.3f} cm: {true[index]} clusters, "
+                f"Event {int(waveform.event[0])}{_at(impact_cm[index])}: {true[index]} clusters, "
                 f"{len(found)} peaks found, {number:.1f} ± {error:.1f} clusters counted."
             )
             yield _Shown(waveform, found, says)
@@ -161,9 +168,9 @@ def _of_finder(parts: Parts, finder: ModelPart) -> Iterator[_Shown]:
         waveform, found = chosen[index : index + 1], ak.to_numpy(time_ns).astype(np.float64)
         truth = waveform.truth
         electrons = 0 if truth is None else len(truth.electron_time_ns[0])
-        impact = 0.0 if truth is None else float(truth.impact_cm[0])
+        impact = math.nan if truth is None else float(truth.impact_cm[0])
         event, peaks = int(waveform.event[0]), len(found)
-        says = f"Event {event}, b = {impact:+.3f} cm: {electrons} electrons arrive, {peaks} peaks found."
+        says = f"Event {event}{_at(impact)}: {electrons} electrons arrive, {peaks} peaks found."
         yield _Shown(waveform, found, says)
 
 

@@ -1,0 +1,1 @@
+"""How townsend's drift tube compares with Garfield++, row by row, with verdicts."""
