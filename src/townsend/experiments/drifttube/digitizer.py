@@ -13,7 +13,10 @@ samples are evenly spaced.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
@@ -29,11 +32,17 @@ def step_mV(digitizer: DigitizerSettings) -> float:
     return float(1e3 * digitizer.full_scale_V / 2**digitizer.bits)
 
 
-def digitize(voltage_mV: NDArray[np.float64], digitizer: DigitizerSettings) -> NDArray[np.int16]:
+def digitize(voltage_mV: NDArray[Any], digitizer: DigitizerSettings) -> NDArray[np.int16]:
     """Return counts of an ADC centred on 0 V; what lies beyond its range saturates."""
-    limit = 2 ** (digitizer.bits - 1)
-    counts = np.rint((voltage_mV + digitizer.offset_mV) / step_mV(digitizer))
-    return np.clip(counts, -limit, limit - 1).astype(np.int16)
+    counts = np.empty(voltage_mV.shape, np.int16)
+    _convert(voltage_mV.ravel(), digitizer.offset_mV, step_mV(digitizer), 2 ** (digitizer.bits - 1), counts.ravel())
+    return counts
+
+
+@njit(cache=True)
+def _convert(voltage_mV: NDArray[Any], offset_mV: float, step_mV: float, limit: int, counts: NDArray[np.int16]) -> None:
+    for i in range(len(counts)):
+        counts[i] = min(max(np.rint((voltage_mV[i] + offset_mV) / step_mV), -limit), limit - 1)
 
 
 def draw_jitter(digitizer: DigitizerSettings, waveforms: int, random: np.random.Generator) -> NDArray[np.float64]:

@@ -60,8 +60,21 @@ class DriftRelation:
         A normal number z is skewed to z + skewness (z^2 - 1) / 6 (E. A. Cornish, R. A. Fisher 1937, first order).
         """
         z = random.standard_normal(len(radius_cm))
-        skewed = z + np.interp(radius_cm, self.radius_cm, self.skewness) * (z**2 - 1) / 6
-        return np.maximum(self.time(radius_cm) + self.spread(radius_cm) * skewed, 0.0)
+        return _skewed(z, radius_cm, self.radius_cm, self.time_ns, self.spread_ns, self.skewness)
+
+
+@njit(cache=True)
+def _skewed(z: Floats, at: Floats, radius: Floats, time: Floats, spread: Floats, skewness: Floats) -> Floats:
+    """Return times of normal numbers; three interpolations that look up the radius once."""
+    drawn = np.empty_like(z)
+    for i in range(len(z)):
+        right = min(max(np.searchsorted(radius, at[i]), 1), len(radius) - 1)
+        share = min(max((at[i] - radius[right - 1]) / (radius[right] - radius[right - 1]), 0.0), 1.0)
+        mean = (1 - share) * time[right - 1] + share * time[right]
+        width = (1 - share) * spread[right - 1] + share * spread[right]
+        skew = (1 - share) * skewness[right - 1] + share * skewness[right]
+        drawn[i] = max(mean + width * (z[i] + skew * (z[i] ** 2 - 1) / 6), 0.0)
+    return drawn
 
 
 def field_V_per_cm(radius_cm: Floats, tube: TubeSettings) -> Floats:
@@ -123,9 +136,9 @@ def survive(
     relation: DriftRelation, drift: DriftSettings, radius_cm: Floats, time_ns: Floats, random: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Return for each electron whether it reaches the wire: neither attached nor lost in its lifetime."""
+    if relation.attached[-1] == 0 and drift.electron_lifetime_ns is None:
+        return np.ones(len(radius_cm), np.bool_)
     losses = np.interp(radius_cm, relation.radius_cm, relation.attached)
     if drift.electron_lifetime_ns is not None:
         losses = losses + time_ns / drift.electron_lifetime_ns
-    if not losses.any():
-        return np.ones(len(radius_cm), np.bool_)
     return random.random(len(radius_cm)) < np.exp(-losses)

@@ -12,6 +12,7 @@ Poor approximation: every avalanche has the same shape; only its charge differs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -38,7 +39,7 @@ class Response:
         delay_ns: time from the arrival to the maximum, which a found peak must be corrected for.
     """
 
-    table_mV: NDArray[np.float64]
+    table_mV: NDArray[Any]
     delay_ns: float
 
 
@@ -72,8 +73,8 @@ def superpose(
     row: NDArray[np.int64],
     arrival: NDArray[np.float64],
     charge_fC: NDArray[np.float64],
-    table_mV: NDArray[np.float64],
-    out_mV: NDArray[np.float64],
+    table_mV: NDArray[Any],
+    out_mV: NDArray[Any],
 ) -> None:
     """Add every electron's response to its waveform.
 
@@ -82,20 +83,22 @@ def superpose(
         arrival: (electrons,) arrival in sampling periods after the first sample; what lies outside is cut.
         charge_fC: (electrons,) charge of its avalanche.
         table_mV: `Response.table_mV`.
-        out_mV: (waveforms, samples), added to in place.
+        out_mV: (waveforms, samples), added to in place; of the type of `table_mV`.
     """
     steps = table_mV.shape[0] - 1
     samples = out_mV.shape[1]
+    number = table_mV.dtype.type
     for i in range(len(row)):
         first = int(np.ceil(arrival[i]))
         if first >= samples:
             continue
         position = (first - arrival[i]) * steps
         step = min(int(position), steps - 1)
-        upper = (position - step) * charge_fC[i]
-        lower = charge_fC[i] - upper
+        upper = number((position - step) * charge_fC[i])
+        lower = number(charge_fC[i]) - upper
         skipped = max(-first, 0)  # an electron before the record still leaves its tail in it
-        first = max(first, 0)
-        for j in range(samples - max(first, skipped)):
-            value = lower * table_mV[step, j + skipped] + upper * table_mV[step + 1, j + skipped]
-            out_mV[row[i], first + j] += value
+        # Slices of their own, which the compiler can see to be in order and take several samples at a time.
+        target = out_mV[row[i], max(first, 0) :]
+        before, after = table_mV[step, skipped:], table_mV[step + 1, skipped:]
+        for j in range(min(len(target), len(before))):
+            target[j] += lower * before[j] + upper * after[j]
