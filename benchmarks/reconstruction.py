@@ -62,8 +62,8 @@ def own_peak_mb() -> float:
 
 
 def simulated(folder: Path, waveforms: int, seed: int) -> Path:
-    from townsend.experiments.drifttube.settings import DriftTubeSettings, TrackSettings
-    from townsend.experiments.drifttube.simulate import simulate_drifttube
+    from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings, TrackSettings
+    from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube
 
     settings = DriftTubeSettings(seed=seed, track=TrackSettings(impact="uniform"))
     return simulate_drifttube(waveforms, folder, settings, jobs=2)
@@ -71,9 +71,9 @@ def simulated(folder: Path, waveforms: int, seed: int) -> Path:
 
 def untrained(folder: Path) -> Path:
     """A Reconstruction of networks as the slides have them, whose weights nobody has trained: as fast as others."""
-    from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
+    from townsend.experiments.drifttube.clusters.cluster_task_settings import ClusterFacts
+    from townsend.experiments.drifttube.peaks.task_settings import PeakFacts
     from townsend.experiments.drifttube.reconstruction.assemble import assemble
-    from townsend.experiments.drifttube.task_settings import PeakFacts
     from townsend.files import sha256_of
 
     rate, t0_ns, drift_ns = 1.0, 224.0, 175.0
@@ -140,7 +140,7 @@ def chosen(
 
 
 def windows_a_waveform(reconstruction: Path, shard: Path) -> int:
-    from townsend.experiments.drifttube.candidates import find_candidates
+    from townsend.experiments.drifttube.peaks.candidates import find_candidates
     from townsend.experiments.drifttube.reconstruction.folder import check_reconstruction
     from townsend.sample.root_io import read_root
 

@@ -61,14 +61,14 @@ Where the time goes, to disk with 1 job, {waveforms:,} tracks:
 
 
 def settings_for(beam: str) -> Any:
-    from townsend.experiments.drifttube.settings import DriftTubeSettings, TrackSettings
+    from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings, TrackSettings
 
     return DriftTubeSettings(track=TrackSettings(impact=beam))
 
 
 def child(kind: str, waveforms: int, jobs: int, beam: str) -> None:
     """Do one piece of work in this fresh process and print what it took."""
-    from townsend.experiments.drifttube import simulate
+    from townsend.experiments.drifttube.simulation import simulate
 
     settings = settings_for(beam)
     simulate.simulate_waveforms(
@@ -96,8 +96,8 @@ def written(folder: Path) -> int:
 
 def parts(settings: Any, waveforms: int) -> dict[str, Any]:
     """Time the functions that a shard calls, by putting a clock around each."""
-    from townsend.experiments.drifttube import simulate
-    from townsend.experiments.drifttube.drift import DriftRelation
+    from townsend.experiments.drifttube.simulation import simulate
+    from townsend.experiments.drifttube.simulation.drift import DriftRelation
 
     spent = dict.fromkeys((name for names in STEPS.values() for name in names), 0.0)
 

@@ -14,13 +14,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from townsend.experiments.drifttube.cluster_task_settings import ClusterSettings
-from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
-from townsend.experiments.drifttube.public_formats.layouts import ReadSettings
-from townsend.experiments.drifttube.quiet_traces import MeasureNoiseSettings
+from townsend.experiments.drifttube.clusters.cluster_task_settings import ClusterSettings
+from townsend.experiments.drifttube.noise.quiet_traces import MeasureNoiseSettings
+from townsend.experiments.drifttube.peaks.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.peaks.task_settings import PeakSettings
+from townsend.experiments.drifttube.reading.layouts import ReadSettings
 from townsend.experiments.drifttube.reconstruction.reconstruct import ReconstructSettings
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.task_settings import PeakSettings
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 from townsend.networks.values import ACTIVATIONS
 from townsend.sweep.settings import SweepSettings
 from townsend.training.hyperparameters import OPTIMIZERS

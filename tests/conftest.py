@@ -49,7 +49,7 @@ def reference() -> Path:
 @pytest.fixture(scope="session")
 def tables() -> Path:
     """Folder of the tables of Heed and Magboltz that the simulation reads; it has a `PROVENANCE.md` too."""
-    return DRIFTTUBE / "tables"
+    return DRIFTTUBE / "simulation" / "tables"
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +148,7 @@ def tiny_yaml(tmp_path: Path) -> Path:
 def tiny_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hundred and twenty simulated waveforms with truth; not to be changed."""
     from townsend.api import simulate_drifttube
-    from townsend.experiments.drifttube.settings import DriftTubeSettings
+    from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 
     return simulate_drifttube(120, tmp_path_factory.mktemp("tiny") / "mc", DriftTubeSettings(seed=5))
 

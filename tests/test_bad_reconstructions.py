@@ -21,7 +21,7 @@ from hand_made import CALIBRATION_SEED, CLUSTERISER_SEED, FINDER_SEED, seal_agai
 from townsend.api import assemble, simulate_drifttube
 from townsend.config import parse
 from townsend.experiments.drifttube.reconstruction.output import read_reconstructed
-from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 from townsend.files import read_sealed, sha256_of, write_json
 from townsend.sample.reader import read_sample
 from townsend.sample.root_io import write_root

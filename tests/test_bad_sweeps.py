@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.simulate import simulate_drifttube
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube
 from townsend.files import write_json
 from townsend.sample.root_io import read_root, write_root
 from townsend.sweep import lease

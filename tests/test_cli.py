@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from townsend.config import load_yaml, parse
-from townsend.experiments.drifttube.task_settings import PeakSettings
+from townsend.experiments.drifttube.peaks.task_settings import PeakSettings
 from townsend.experiments.shipped import shipped_configs
 from townsend.sample.reader import read_sample
 from townsend.sweep.settings import SweepSettings, load_sweep
@@ -356,7 +356,7 @@ def test_interrupted_command_says_that_it_can_go_on(
     def stopped(*given: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("townsend.experiments.drifttube.simulate.simulate_drifttube", stopped)
+    monkeypatch.setattr("townsend.experiments.drifttube.simulation.simulate.simulate_drifttube", stopped)
     ended = townsend("simulate", "drifttube", "-o", tmp_path / "mc")
     assert ended.status == 130
     assert ended.err == "townsend: stopped; what is finished is kept, the same command goes on\n"

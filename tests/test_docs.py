@@ -16,12 +16,12 @@ from typer.main import get_command
 
 from townsend.cli import app
 from townsend.config import load_yaml, parse
-from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
-from townsend.experiments.drifttube.public_formats.layouts import ReadSettings
-from townsend.experiments.drifttube.quiet_traces import MeasureNoiseSettings
+from townsend.experiments.drifttube.noise.quiet_traces import MeasureNoiseSettings
+from townsend.experiments.drifttube.peaks.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.reading.layouts import ReadSettings
 from townsend.experiments.drifttube.reconstruction.inputs import ReconstructSettings
-from townsend.experiments.drifttube.settings import DriftTubeSettings, TrackSettings
-from townsend.experiments.drifttube.simulate import simulate_drifttube
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings, TrackSettings
+from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube
 from townsend.experiments.shipped import shipped_configs
 from townsend.sweep.brackets import check_space
 from townsend.sweep.settings import SweepSettings

@@ -19,8 +19,8 @@ import pytest
 import uproot
 
 from townsend.api import board, choose, find_peaks, simulate_drifttube, sweep
-from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
-from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.peaks.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 from townsend.report.figures import draw_board, draw_model
 from townsend.sample.reader import read_sample
 from townsend.sweep.board import comparable, write_csv

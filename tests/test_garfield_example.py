@@ -10,9 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from townsend.experiments.drifttube.garfield_file import read_garfield
-from townsend.experiments.drifttube.garfield_signals import garfield_waveforms
-from townsend.experiments.drifttube.settings import DriftTubeSettings, NoiseSettings
+from townsend.experiments.drifttube.reading.garfield_file import read_garfield
+from townsend.experiments.drifttube.reading.garfield_signals import garfield_waveforms
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings, NoiseSettings
 
 PROGRAM = Path(__file__).parent.parent / "examples" / "garfield" / "drifttube.py"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-FOLDERS = [Path(str(files("townsend"))) / "experiments" / "drifttube" / name for name in ("reference", "tables")]
+DRIFTTUBE = Path(str(files("townsend"))) / "experiments" / "drifttube"
+FOLDERS = [DRIFTTUBE / "reference", DRIFTTUBE / "simulation" / "tables"]
 
 
 def listed(folder: Path) -> dict[str, str]:

@@ -23,13 +23,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from townsend.experiments.drifttube.find_peaks import find_peaks
-    from townsend.experiments.drifttube.measure_noise import noise
-    from townsend.experiments.drifttube.public_formats.read import read
+    from townsend.experiments.drifttube.noise.measure_noise import noise
+    from townsend.experiments.drifttube.peaks.find_peaks import find_peaks
+    from townsend.experiments.drifttube.reading.read import read
     from townsend.experiments.drifttube.reconstruction.assemble import assemble
     from townsend.experiments.drifttube.reconstruction.reconstruct import reconstruct
     from townsend.experiments.drifttube.report.report import report
-    from townsend.experiments.drifttube.simulate import simulate_drifttube
+    from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube
     from townsend.experiments.drifttube.validation.validate import validate_drifttube
     from townsend.sweep.board import board
     from townsend.sweep.choose import choose
@@ -53,12 +53,12 @@ _HOMES = {
     "assemble": "townsend.experiments.drifttube.reconstruction.assemble",
     "board": "townsend.sweep.board",
     "choose": "townsend.sweep.choose",
-    "find_peaks": "townsend.experiments.drifttube.find_peaks",
-    "noise": "townsend.experiments.drifttube.measure_noise",
-    "read": "townsend.experiments.drifttube.public_formats.read",
+    "find_peaks": "townsend.experiments.drifttube.peaks.find_peaks",
+    "noise": "townsend.experiments.drifttube.noise.measure_noise",
+    "read": "townsend.experiments.drifttube.reading.read",
     "reconstruct": "townsend.experiments.drifttube.reconstruction.reconstruct",
     "report": "townsend.experiments.drifttube.report.report",
-    "simulate_drifttube": "townsend.experiments.drifttube.simulate",
+    "simulate_drifttube": "townsend.experiments.drifttube.simulation.simulate",
     "sweep": "townsend.sweep.coordinator",
     "validate_drifttube": "townsend.experiments.drifttube.validation.validate",
 }

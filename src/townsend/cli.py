@@ -88,7 +88,7 @@ def simulate_drifttube(
     from townsend.api import simulate_drifttube as simulate
     from townsend.config import load_yaml, parse, resolved
     from townsend.engines.local import usable_cores
-    from townsend.experiments.drifttube.settings import DriftTubeSettings
+    from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 
     settings = parse(DriftTubeSettings, load_yaml(config) if config else {})
     given = resolved(settings)
@@ -117,7 +117,7 @@ def read(
     """Turn files of another program into a sample. Writes what simulate writes; goes on where a kill left it."""
     from townsend.api import read as read_files
     from townsend.config import load_yaml, parse
-    from townsend.experiments.drifttube.public_formats.read import DESCRIPTION, settings_of
+    from townsend.experiments.drifttube.reading.read import DESCRIPTION, settings_of
     from townsend.files import read_json
 
     kind = settings_of(format)
@@ -159,8 +159,8 @@ def noise(
     """Measure the noise of traces. Writes a preset for the simulation, its spectrum and a picture."""
     from townsend.api import noise as measure
     from townsend.config import load_yaml, parse
-    from townsend.experiments.drifttube.measure_noise import render_noise
-    from townsend.experiments.drifttube.quiet_traces import MeasureNoiseSettings
+    from townsend.experiments.drifttube.noise.measure_noise import render_noise
+    from townsend.experiments.drifttube.noise.quiet_traces import MeasureNoiseSettings
 
     settings = parse(MeasureNoiseSettings, load_yaml(config)) if config else None
     preset = measure(files, output, settings)
@@ -264,7 +264,7 @@ def find_peaks(
     """Apply a chosen network to waveforms. Writes times and scores to ROOT and a picture of each trace."""
     from townsend.api import find_peaks as find
     from townsend.config import load_yaml, parse
-    from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
+    from townsend.experiments.drifttube.peaks.find_peaks import FindPeaksSettings
 
     settings = parse(FindPeaksSettings, load_yaml(config) if config else {})
     with _total_bar("drawing") as advance:

@@ -37,8 +37,8 @@ def _train_bracket(folder: Path, arguments: Mapping[str, Any], report: Report) -
 
 def _simulate_shard(folder: Path, arguments: Mapping[str, Any], report: Report) -> None:
     from townsend.config import parse
-    from townsend.experiments.drifttube.settings import DriftTubeSettings
-    from townsend.experiments.drifttube.simulate import simulate_shard
+    from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+    from townsend.experiments.drifttube.simulation.simulate import simulate_shard
 
     settings = parse(DriftTubeSettings, arguments["settings"])
     simulate_shard(settings, arguments["start"], arguments["stop"], folder / arguments["file"])

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from townsend.config import resolved
-from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.simulate import longest_drift_ns
-from townsend.experiments.drifttube.task_settings import PeakFacts
+from townsend.experiments.drifttube.clusters.cluster_task_settings import ClusterFacts
+from townsend.experiments.drifttube.peaks.task_settings import PeakFacts
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.simulate import longest_drift_ns
 from townsend.files import read_sealed, sha256_of, write_sealed, write_text
 
 FINDER_SEED, CLUSTERISER_SEED, CALIBRATION_SEED = 101, 102, 103

@@ -19,9 +19,9 @@ sys.path.append(str(Path(__file__).parents[1] / "peaks"))
 from on_garfield import REFERENCE, SETTINGS, garfield
 
 from townsend.evaluate.regression import regression_figures
-from townsend.experiments.drifttube.arrivals import clusters_in_record
+from townsend.experiments.drifttube.peaks.arrivals import clusters_in_record
 from townsend.experiments.drifttube.reconstruction.folder import Reconstruction, load_reconstruction
-from townsend.experiments.drifttube.simulate import simulate_waveforms
+from townsend.experiments.drifttube.simulation.simulate import simulate_waveforms
 from townsend.sample.waveforms import Waveforms
 
 

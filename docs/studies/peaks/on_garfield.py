@@ -15,13 +15,13 @@ import awkward as ak
 import numpy as np
 
 from townsend.evaluate.bootstrap import bootstrap_figures
-from townsend.experiments.drifttube.figures_of_merit import PEAK_FIGURES, FoundPeaks, TruthList, count_matches
-from townsend.experiments.drifttube.finder import Finder, load_finder
-from townsend.experiments.drifttube.garfield_file import read_garfield
-from townsend.experiments.drifttube.garfield_signals import garfield_waveforms
-from townsend.experiments.drifttube.matching import merge_arrivals
-from townsend.experiments.drifttube.settings import DriftTubeSettings, TrackSettings
-from townsend.experiments.drifttube.simulate import simulate_waveforms
+from townsend.experiments.drifttube.peaks.figures_of_merit import PEAK_FIGURES, FoundPeaks, TruthList, count_matches
+from townsend.experiments.drifttube.peaks.finder import Finder, load_finder
+from townsend.experiments.drifttube.peaks.matching import merge_arrivals
+from townsend.experiments.drifttube.reading.garfield_file import read_garfield
+from townsend.experiments.drifttube.reading.garfield_signals import garfield_waveforms
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings, TrackSettings
+from townsend.experiments.drifttube.simulation.simulate import simulate_waveforms
 from townsend.sample.waveforms import Waveforms
 
 SHIPPED = Path(str(files("townsend"))) / "experiments" / "drifttube" / "reference"

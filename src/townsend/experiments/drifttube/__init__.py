@@ -2,7 +2,8 @@
 
 What to use when
 ----------------
-- `simulate.simulate_drifttube`: make waveforms with truth.
-- `task.task`: train a network that finds the peaks of single electrons in them.
-- `find_peaks.find_peaks`: apply a chosen network to waveforms, simulated or measured.
+- `simulation`: waveforms with truth, from the gas to the digitiser; `validation` compares them with Garfield++.
+- `noise`: measure it on traces; `reading`: samples of other programs.
+- `peaks`: a network that finds the arrivals of single electrons; `clusters`: one that counts primary clusters in them.
+- `reconstruction`: both, calibrated, on data; `report`: one page about all of it.
 """

@@ -11,8 +11,8 @@ from engine_here import EngineHere
 from hand_made import CALIBRATION_SEED, write_clusteriser, write_finder, write_model
 
 from townsend.config import parse
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.simulate import simulate_drifttube
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube
 
 
 def work_here(patch: pytest.MonkeyPatch) -> None:

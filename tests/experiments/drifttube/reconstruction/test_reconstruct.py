@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from townsend.errors import BusyError, InputError
-from townsend.experiments.drifttube.arrivals import clusters_in_record
-from townsend.experiments.drifttube.deriv import DEFAULT_PRESET, DERIV_PRESETS, count_deriv_clusters
+from townsend.experiments.drifttube.peaks.arrivals import clusters_in_record
+from townsend.experiments.drifttube.peaks.deriv import DEFAULT_PRESET, DERIV_PRESETS, count_deriv_clusters
 from townsend.experiments.drifttube.reconstruction import run
 from townsend.experiments.drifttube.reconstruction.blocks import Block, hits, read_block, saturated
 from townsend.experiments.drifttube.reconstruction.folder import load_reconstruction

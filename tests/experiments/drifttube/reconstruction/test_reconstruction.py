@@ -15,8 +15,8 @@ from townsend.errors import InputError
 from townsend.experiments.drifttube.reconstruction.assemble import assemble, load_reconstruction, render_reconstruction
 from townsend.experiments.drifttube.reconstruction.calibration import Calibration
 from townsend.experiments.drifttube.reconstruction.folder import check_reconstruction
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.simulate import simulate_drifttube
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube
 from townsend.files import read_sealed, sha256_of, write_json, write_sealed
 from townsend.sample.reader import read_sample, sample_fingerprint
 from townsend.sample.root_io import read_root, write_root
@@ -181,7 +181,7 @@ def test_models_in_the_wrong_order_are_refused(finder, clusteriser, calibration_
 
 
 def test_network_with_a_lambda_is_refused(finder, models, calibration_sample, tmp_path):
-    from townsend.experiments.drifttube.clusteriser import load_clusteriser
+    from townsend.experiments.drifttube.clusters.clusteriser import load_clusteriser
     from townsend.networks.backend import any_keras
 
     keras = any_keras()
@@ -233,7 +233,7 @@ def test_sample_of_another_sampling_rate_is_refused(finder, clusteriser, tmp_pat
 
 
 def test_clusteriser_that_says_one_number_is_refused(finder, models, calibration_sample, tmp_path):
-    from townsend.experiments.drifttube.clusteriser import load_clusteriser
+    from townsend.experiments.drifttube.clusters.clusteriser import load_clusteriser
 
     good = load_clusteriser(models.clusteriser(tmp_path / "good", finder))
     bins = good.facts.bins

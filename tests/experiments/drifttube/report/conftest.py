@@ -17,18 +17,18 @@ from townsend.config import parse, resolved
 from townsend.evaluate.classification import confusion, roc
 from townsend.evaluate.regression import regression_figures
 from townsend.evaluate.verdict import Verdict
-from townsend.experiments.drifttube.arrivals import clusters_in_record
-from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
-from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.clusters.cluster_task_settings import ClusterFacts
+from townsend.experiments.drifttube.peaks.arrivals import clusters_in_record
+from townsend.experiments.drifttube.peaks.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.peaks.task_settings import PeakFacts
 from townsend.experiments.drifttube.reconstruction.calibration import fit_calibration
 from townsend.experiments.drifttube.reconstruction.first_arrival import first_arrival_ns
 from townsend.experiments.drifttube.reconstruction.folder import ReconstructionCard
 from townsend.experiments.drifttube.reconstruction.inputs import InputFile, ReconstructSettings
 from townsend.experiments.drifttube.reconstruction.output import DESCRIPTION, SUMMARY, shard_path, write_shard
 from townsend.experiments.drifttube.reconstruction.summary import summarise
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.simulate import simulate_drifttube
-from townsend.experiments.drifttube.task_settings import PeakFacts
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube
 from townsend.experiments.shipped import find_config
 from townsend.files import fingerprint, read_sealed, sha256_of, write_json, write_sealed
 from townsend.report.style import figure, save

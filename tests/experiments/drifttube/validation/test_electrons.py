@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 from townsend.experiments.drifttube.validation.currents import (
     THRESHOLD_UA,
     charges,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from townsend.experiments.drifttube.drift import drift_relation
-from townsend.experiments.drifttube.settings import (
+from townsend.experiments.drifttube.simulation.drift import drift_relation
+from townsend.experiments.drifttube.simulation.settings import (
     AvalancheSettings,
     DriftTubeSettings,
     SignalSettings,

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
-from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
-from townsend.experiments.drifttube.clusteriser import load_clusteriser
-from townsend.experiments.drifttube.finder import load_finder
+from townsend.experiments.drifttube.clusters.cluster_task_settings import ClusterFacts
+from townsend.experiments.drifttube.clusters.clusteriser import load_clusteriser
+from townsend.experiments.drifttube.peaks.finder import load_finder
+from townsend.experiments.drifttube.peaks.task_settings import PeakFacts
 from townsend.experiments.drifttube.reconstruction.calibration import Calibration, calibration_errors, fit_calibration
 from townsend.experiments.drifttube.reconstruction.calibration_check import check_calibration, slope_verdict
 from townsend.experiments.drifttube.reconstruction.card import calibration_json, card_text, render_reconstruction
@@ -38,7 +39,6 @@ from townsend.experiments.drifttube.reconstruction.folder import (
 from townsend.experiments.drifttube.reconstruction.inputs import InputFile, ReconstructSettings, open_inputs
 from townsend.experiments.drifttube.reconstruction.output import shard_columns
 from townsend.experiments.drifttube.reconstruction.run import missing_blocks, plan_blocks, run_blocks
-from townsend.experiments.drifttube.task_settings import PeakFacts
 from townsend.files import atomic_path, read_sealed, sha256_of, write_sealed, write_text
 from townsend.folders import check_replaceable, folder_as_a_whole
 from townsend.sample.provenance import versions

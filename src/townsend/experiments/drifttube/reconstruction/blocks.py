@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
-from townsend.experiments.drifttube.task_settings import PeakFacts
+from townsend.experiments.drifttube.peaks.task_settings import PeakFacts
 from townsend.sample.reader import read_waveforms
 from townsend.sample.resample import resample
 from townsend.sample.root_io import read_root

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from townsend.config import parse
 from townsend.errors import ConfigError, InputError
-from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
-from townsend.experiments.drifttube.clusteriser import Clusteriser, load_clusteriser
-from townsend.experiments.drifttube.finder import Finder, load_finder
+from townsend.experiments.drifttube.clusters.cluster_task_settings import ClusterFacts
+from townsend.experiments.drifttube.clusters.clusteriser import Clusteriser, load_clusteriser
+from townsend.experiments.drifttube.peaks.finder import Finder, load_finder
+from townsend.experiments.drifttube.peaks.task_settings import PeakFacts
 from townsend.experiments.drifttube.reconstruction.calibration import Calibration
 from townsend.experiments.drifttube.reconstruction.first_arrival import first_arrival_ns
-from townsend.experiments.drifttube.task_settings import PeakFacts
 from townsend.files import read_sealed, sha256_of
 from townsend.sample.waveforms import Waveforms
 

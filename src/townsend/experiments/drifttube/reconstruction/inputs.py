@@ -20,9 +20,9 @@ from pydantic import Field
 
 from townsend.config import Closed
 from townsend.errors import InputError
-from townsend.experiments.drifttube.cluster_task_settings import ClusterFacts
+from townsend.experiments.drifttube.clusters.cluster_task_settings import ClusterFacts
+from townsend.experiments.drifttube.peaks.task_settings import PeakFacts
 from townsend.experiments.drifttube.reconstruction.blocks import Hits, hits, is_root
-from townsend.experiments.drifttube.task_settings import PeakFacts
 from townsend.files import sha256_of
 from townsend.sample.reader import read_waveforms, sample_files
 from townsend.sample.resample import resample

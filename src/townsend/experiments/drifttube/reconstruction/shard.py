@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
-from townsend.experiments.drifttube.arrivals import clusters_in_record
-from townsend.experiments.drifttube.deriv import DEFAULT_PRESET, DERIV_PRESETS, count_deriv_clusters
+from townsend.experiments.drifttube.peaks.arrivals import clusters_in_record
+from townsend.experiments.drifttube.peaks.deriv import DEFAULT_PRESET, DERIV_PRESETS, count_deriv_clusters
+from townsend.experiments.drifttube.peaks.task_settings import PeakFacts
 from townsend.experiments.drifttube.reconstruction.blocks import Block, hits, read_block, saturated
 from townsend.experiments.drifttube.reconstruction.folder import Reconstruction, load_reconstruction
 from townsend.experiments.drifttube.reconstruction.output import write_shard
-from townsend.experiments.drifttube.task_settings import PeakFacts
 from townsend.sample.waveforms import Waveforms
 
 __all__ = ["ShardWork", "reconstruct_shard"]

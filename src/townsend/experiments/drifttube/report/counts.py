@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from townsend.errors import InputError
 from townsend.evaluate.gaussian import GaussianFit, fit_gaussian, mixed_poisson, poisson_comparison, unit_edges
 from townsend.evaluate.verdict import Verdict
-from townsend.experiments.drifttube.cluster_task import CEILING_REFERENCE
+from townsend.experiments.drifttube.clusters.cluster_task import CEILING_REFERENCE
 from townsend.experiments.drifttube.reconstruction.output import Reconstructed
 from townsend.experiments.drifttube.report.links import Parts
 from townsend.experiments.drifttube.report.slides import SLIDES

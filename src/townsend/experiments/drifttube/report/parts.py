@@ -17,11 +17,11 @@ import uproot
 
 from townsend.config import parse
 from townsend.errors import ConfigError, InputError
-from townsend.experiments.drifttube.clusteriser import TASK as CLUSTERS
+from townsend.experiments.drifttube.clusters.clusteriser import TASK as CLUSTERS
 from townsend.experiments.drifttube.reconstruction.inputs import ReconstructSettings
 from townsend.experiments.drifttube.reconstruction.output import DESCRIPTION, SUMMARY
 from townsend.experiments.drifttube.reconstruction.output import MADE_BY as RECONSTRUCTED
-from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 from townsend.files import read_json, read_sealed
 from townsend.sample.reader import sample_fingerprint
 from townsend.sweep.board import Board, board

@@ -17,12 +17,12 @@ from typing import Any
 from townsend.config import resolved
 from townsend.config.document import safe_yaml
 from townsend.errors import TownsendError
-from townsend.experiments.drifttube.find_peaks import FindPeaksSettings
+from townsend.experiments.drifttube.peaks.find_peaks import FindPeaksSettings
 from townsend.experiments.drifttube.reconstruction.inputs import ReconstructSettings
 from townsend.experiments.drifttube.report.citations import Used, bibtex, citations
 from townsend.experiments.drifttube.report.links import Line, Parts
 from townsend.experiments.drifttube.report.parts import OutputPart, PeaksPart, SamplePart, SweepPart
-from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 from townsend.experiments.shipped import shipped_configs
 from townsend.report.markup import Markup, code_block, data_table, details, join, paragraph
 from townsend.sweep.settings import load_sweep

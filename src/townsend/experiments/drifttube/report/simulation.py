@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from townsend.errors import InputError
 from townsend.evaluate.gaussian import mixed_poisson, poisson_comparison, unit_edges
 from townsend.evaluate.verdict import Verdict
-from townsend.experiments.drifttube.gas import load_gas
-from townsend.experiments.drifttube.ionization import clusters_per_cm, size_distribution
 from townsend.experiments.drifttube.report.links import Parts
 from townsend.experiments.drifttube.report.parts import SamplePart
 from townsend.experiments.drifttube.report.slides import SLIDES
+from townsend.experiments.drifttube.simulation.gas import load_gas
+from townsend.experiments.drifttube.simulation.ionization import clusters_per_cm, size_distribution
 from townsend.report.distribution_figures import count_figure, share_figure
 from townsend.report.embed import drawn
 from townsend.report.markup import Markup, data_table, join, paragraph, picture

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from townsend.config import parse
 from townsend.errors import InputError
-from townsend.experiments.drifttube.finder import load_finder
+from townsend.experiments.drifttube.peaks.finder import load_finder
+from townsend.experiments.drifttube.peaks.task_settings import PeakFacts
 from townsend.experiments.drifttube.reconstruction.blocks import Block, read_block
 from townsend.experiments.drifttube.reconstruction.output import Reconstructed, read_reconstructed
 from townsend.experiments.drifttube.report.links import Parts
 from townsend.experiments.drifttube.report.parts import ModelPart, OutputPart, PeaksPart, SamplePart
-from townsend.experiments.drifttube.task_settings import PeakFacts
 from townsend.files import sha256_of
 from townsend.report.embed import read_png
 from townsend.report.markup import Markup, data_table, join, paragraph, picture, tag

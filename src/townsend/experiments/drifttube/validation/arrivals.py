@@ -13,8 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from townsend.experiments.drifttube.drift import drift_relation
-from townsend.experiments.drifttube.settings import DriftTubeSettings, TrackSettings
+from townsend.experiments.drifttube.simulation.drift import drift_relation
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings, TrackSettings
 from townsend.experiments.drifttube.validation.electrons import (
     TrackElectrons,
     arrival_times,

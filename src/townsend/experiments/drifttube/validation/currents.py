@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.experiments.drifttube.induction import electron_share, induced_charge
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.signal import superpose
+from townsend.experiments.drifttube.simulation.induction import electron_share, induced_charge
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.signal import superpose
 from townsend.experiments.drifttube.validation.electrons import TrackElectrons
 from townsend.experiments.drifttube.validation.statistics import Values
 

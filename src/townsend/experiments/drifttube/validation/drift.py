@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from townsend.experiments.drifttube.drift import drift_relation
-from townsend.experiments.drifttube.settings import TubeSettings
+from townsend.experiments.drifttube.simulation.drift import drift_relation
+from townsend.experiments.drifttube.simulation.settings import TubeSettings
 from townsend.experiments.drifttube.validation.reference_files import XT_FILES, Reference
 from townsend.experiments.drifttube.validation.verdicts import Label, Row, point_row, worst_row
 

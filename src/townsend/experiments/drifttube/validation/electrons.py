@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.experiments.drifttube.drift import drift_relation, survive
-from townsend.experiments.drifttube.ionization import clusters_at, draw_electrons
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.signal import draw_avalanches
-from townsend.experiments.drifttube.streams import stream
+from townsend.experiments.drifttube.simulation.drift import drift_relation, survive
+from townsend.experiments.drifttube.simulation.ionization import clusters_at, draw_electrons
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.signal import draw_avalanches
+from townsend.experiments.drifttube.simulation.streams import stream
 from townsend.experiments.drifttube.validation.statistics import Values
 
 __all__ = [

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from townsend.experiments.drifttube.drift import drift_relation
-from townsend.experiments.drifttube.gas import load_gas
-from townsend.experiments.drifttube.ionization import MASS_GEV, clusters_per_cm
-from townsend.experiments.drifttube.settings import TubeSettings
+from townsend.experiments.drifttube.simulation.drift import drift_relation
+from townsend.experiments.drifttube.simulation.gas import load_gas
+from townsend.experiments.drifttube.simulation.ionization import MASS_GEV, clusters_per_cm
+from townsend.experiments.drifttube.simulation.settings import TubeSettings
 from townsend.experiments.drifttube.validation.arrivals import SETTINGS
 from townsend.experiments.drifttube.validation.currents import current_table
 from townsend.experiments.drifttube.validation.ionization import densities

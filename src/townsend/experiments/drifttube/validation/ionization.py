@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from townsend.config import parse
 from townsend.errors import InputError
-from townsend.experiments.drifttube.gas import load_gas
-from townsend.experiments.drifttube.ionization import clusters_at, clusters_per_cm
-from townsend.experiments.drifttube.settings import DriftTubeSettings
-from townsend.experiments.drifttube.streams import stream
+from townsend.experiments.drifttube.simulation.gas import load_gas
+from townsend.experiments.drifttube.simulation.ionization import clusters_at, clusters_per_cm
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.streams import stream
 from townsend.experiments.drifttube.validation.reference_files import Reference, SizeTable
 from townsend.experiments.drifttube.validation.verdicts import Label, Row, point_row, worst_row
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
-from townsend.experiments.drifttube.signal import ELEMENTARY_CHARGE_FC
+from townsend.experiments.drifttube.simulation.signal import ELEMENTARY_CHARGE_FC
 from townsend.experiments.drifttube.validation.electrons import TrackElectrons
 
 __all__ = ["WAVEFORM_FILES", "XT_FILES", "Reference", "SinglePulse", "SizeTable", "Waveforms"]
@@ -134,7 +134,7 @@ class Reference:
         return Waveforms(-arrays["total_fC_per_ns"].astype(np.float64), _electrons(arrays, charge_fC))
 
     def _path(self, name: str) -> Path:
-        for place in (self.folder / name, _SHIPPED / "tables" / name):
+        for place in (self.folder / name, _SHIPPED / "simulation" / "tables" / name):
             if place.is_file():
                 return place
         msg = f"{self.folder} must hold {name} (it does not); leave --reference out to take the shipped files"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.experiments.drifttube.settings import DriftTubeSettings
+from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 from townsend.experiments.drifttube.validation.arrivals import SETTINGS
 from townsend.experiments.drifttube.validation.currents import (
     THRESHOLD_UA,

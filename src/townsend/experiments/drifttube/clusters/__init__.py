@@ -1,0 +1,3 @@
+"""Counting primary clusters in found peaks."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Noise measured on traces."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Finding the arrivals of electrons in waveforms."""
+
+from __future__ import annotations
