@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -22,6 +22,7 @@ from townsend.experiments.drifttube.reading.layouts import ReadSettings
 from townsend.experiments.drifttube.reconstruction.reconstruct import ReconstructSettings
 from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
 from townsend.networks.values import ACTIVATIONS
+from townsend.sweep.hyperparameter import Range, Tied, Values
 from townsend.sweep.settings import SweepSettings
 from townsend.training.hyperparameters import OPTIMIZERS
 
@@ -40,6 +41,9 @@ SECTIONS = (
     (ReadSettings, "townsend read ... --format littlepi --config FILE"),
     (MeasureNoiseSettings, "townsend noise ... --config FILE"),
     (SweepSettings, "townsend sweep FILE"),
+    (Range, "a hyperparameter in the `space` of a sweep"),
+    (Values, "a hyperparameter in the `space` of a sweep"),
+    (Tied, "a hyperparameter in the `space` of a sweep"),
     (PeakSettings, "`task_settings` of a sweep with `task: drifttube-peaks`"),
     (ClusterSettings, "`task_settings` of a sweep with `task: drifttube-clusters`"),
     (FindPeaksSettings, "townsend find-peaks ... --config FILE"),
@@ -61,14 +65,14 @@ UNITS = {
 }
 """Ending of a name -> unit; the longest comes first."""
 BOUNDS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}"}
-SPACE = "mapping of a hyperparameter to a list of values or to `low`, `high` and `log`"
+SPACE = "mapping of a hyperparameter to a list of values, a `Range`, `Values` or `Tied`, as below"
 
 
 def page() -> str:
     """Return the whole page."""
     lines = [INTRODUCTION]
     for model, where in SECTIONS:
-        shown = where if where.startswith("`") else f"`{where}`"
+        shown = where if where.startswith(("`", "a ")) else f"`{where}`"
         lines += ["", f"## {model.__name__}", "", f"{_summary(model)} For {shown}.", *_tables(model, "")]
     lines += ["", "## Hyperparameters of a sweep's space", "", *_hyperparameters()]
     return "\n".join(lines) + "\n"
@@ -121,6 +125,10 @@ def _kind(annotation: Any) -> str:
         return ", ".join(f"`{value}`" for value in arguments)
     if get_origin(annotation) is dict:
         return SPACE if "Range" in str(annotation) else "mapping"
+    if get_origin(annotation) is list:
+        return f"list of {_kind(arguments[0])}"
+    if get_origin(annotation) is Annotated:
+        return _kind(arguments[0])
     return " or ".join(_kind(argument) for argument in arguments)
 
 

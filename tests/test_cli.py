@@ -32,6 +32,7 @@ COMMANDS = [
     "read",
     "noise",
     "validate",
+    "space",
     "sweep",
     "board",
     "choose",
@@ -43,6 +44,7 @@ COMMANDS = [
 OPTIONS = {
     "simulate drifttube": ["-n", "--seed", "--config", "--impact", "--jobs", "-o"],
     "validate drifttube": ["-o", "--reference", "--tracks", "--seed"],
+    "space": ["--trials", "--length"],
     "sweep": ["-o", "--sample", "--seed", "--trials", "--epochs", "--windows", "--finder", "--jobs"],
     "board": ["--import", "--sort", "--metric", "--top", "--csv"],
     "choose": ["-o"],

@@ -21,6 +21,7 @@ FUNCTIONS = [
     "reconstruct",
     "report",
     "simulate_drifttube",
+    "space",
     "sweep",
     "validate_drifttube",
 ]

@@ -6,6 +6,7 @@ What to use when
 - `read`: files of another program as a sample (`townsend read`).
 - `validate_drifttube`: compare the simulation with Garfield++ (`townsend validate drifttube`).
 - `noise`: measure the noise of traces, as a preset of the simulation (`townsend noise`).
+- `space`: what a sweep would search, counted (`townsend space`).
 - `sweep`: train all configurations of a grid on a sample (`townsend sweep`).
 - `board`: rank what a sweep has found (`townsend board`).
 - `choose`: take the best network out of a sweep (`townsend choose`).
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from townsend.sweep.board import board
     from townsend.sweep.choose import choose
     from townsend.sweep.coordinator import sweep
+    from townsend.sweep.describe_space import space
 
 __all__ = [
     "assemble",
@@ -45,6 +47,7 @@ __all__ = [
     "reconstruct",
     "report",
     "simulate_drifttube",
+    "space",
     "sweep",
     "validate_drifttube",
 ]
@@ -59,6 +62,7 @@ _HOMES = {
     "reconstruct": "townsend.experiments.drifttube.reconstruction.reconstruct",
     "report": "townsend.experiments.drifttube.report.report",
     "simulate_drifttube": "townsend.experiments.drifttube.simulation.simulate",
+    "space": "townsend.sweep.describe_space",
     "sweep": "townsend.sweep.coordinator",
     "validate_drifttube": "townsend.experiments.drifttube.validation.validate",
 }

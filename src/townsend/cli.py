@@ -22,6 +22,7 @@ _IN_ORDER_OF_USE = (
     "read",
     "noise",
     "validate",
+    "space",
     "sweep",
     "board",
     "choose",
@@ -166,6 +167,25 @@ def noise(
     preset = measure(files, output, settings)
     _print(render_noise(preset))
     _say(f"preset: {preset}; picture: {preset.with_suffix('.png')}; to draw from it, set noise.spectrum: {preset}")
+
+
+@app.command()
+def space(
+    config: Annotated[Path, typer.Argument(help="YAML of a sweep: your file, or the name of a shipped one.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="Configurations to train; default: the file's.")] = None,
+    length: Annotated[int | None, typer.Option(min=1, help="Numbers in one input; sizes a cnn.")] = None,
+) -> None:
+    """Count what a sweep would search. Prints values, configurations, programs and the largest model."""
+    from townsend.api import space as describe
+    from townsend.config import load_yaml
+    from townsend.experiments.shipped import find_config
+    from townsend.sweep.describe_space import render_space
+    from townsend.sweep.settings import load_sweep
+
+    document = load_yaml(find_config(config))
+    overrides: dict[str, Any] = {} if "sample" in document.data else {"sample": "."}  # is not read
+    overrides |= {} if trials is None else {"trials": trials}
+    _print(render_space(describe(load_sweep(document.path, overrides), length=length)))
 
 
 @app.command()

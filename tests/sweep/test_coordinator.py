@@ -111,6 +111,21 @@ def test_finished_sweep_is_not_repeated(bump_sample: Path, tmp_path: Path, in_pr
     assert heard == [(1, 1)]
 
 
+def test_sweep_with_conditions_trains_what_has_its_place_and_is_not_repeated(
+    bump_sample: Path, tmp_path: Path, in_process: None
+) -> None:
+    rate = {"values": [0.01, 0.02], "when": {"optimizer": ["sgd"]}}
+    space = {**ONE, "optimizer": ["sgd", "adam"], "learning_rate": rate}
+    given = settings(bump_sample, space=space, epochs=1, bracket_size=3)
+    run = sweep(given, tmp_path / "run", jobs=1)
+    rates = sorted(str(record.hyperparameters.get("learning_rate")) for record in read_records(run))
+    assert rates == ["0.01", "0.02", "None"]
+    heard: list[tuple[int, int]] = []
+    sweep(given, run, jobs=1, progress=lambda *numbers: heard.append(numbers))
+    assert heard == [(3, 3)]
+    assert read_board(run).hyperparameters.count("learning_rate") == 1
+
+
 def test_order_of_ends_does_not_change_results(
     bump_sample: Path, tmp_path: Path, in_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,15 +165,15 @@ sweep(parse(SweepSettings, json.loads(sys.argv[1])), Path(sys.argv[2]), jobs=2)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["grid", "tpe"])
+@pytest.mark.parametrize(("sampler", "trials"), [("grid", 4), ("tpe", 4), ("walk", 14)])
 def test_sweep_killed_at_a_random_moment_goes_on_to_the_same_board(
-    bump_sample: Path, tmp_path: Path, sampler: str
+    bump_sample: Path, tmp_path: Path, sampler: str, trials: int
 ) -> None:
     seed = time.time_ns() % 2**32
     print(f"seed of the kills: {seed}")  # noqa: T201 - to repeat a failure
     random = np.random.default_rng(seed)
     space = GRID if sampler == "grid" else LEARNING
-    given = settings(bump_sample, space=space, sampler=sampler, trials=4, lag=2, epochs=20, patience=20)
+    given = settings(bump_sample, space=space, sampler=sampler, trials=trials, lag=2, epochs=20, patience=20)
     command = [sys.executable, "-c", COMMAND, given.model_dump_json(), str(tmp_path / "killed")]
 
     began = time.monotonic()
@@ -173,7 +188,7 @@ def test_sweep_killed_at_a_random_moment_goes_on_to_the_same_board(
             process.wait()
     killed = sweep(given, tmp_path / "killed", jobs=2)
     assert board(killed) == board(whole)
-    for trial in range(4):
+    for trial in range(trials):
         for one, two in zip(read_weights(killed, trial), read_weights(whole, trial), strict=True):
             np.testing.assert_array_equal(one, two)
     leftovers = [path.name for path in killed.rglob(".*")]

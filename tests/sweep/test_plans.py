@@ -54,10 +54,11 @@ def played(order: random.Random, sampler: str = "tpe", trials: int = 24, lag: in
     return fits
 
 
-def test_tpe_proposes_the_same_whatever_ends_first() -> None:
-    first = played(random.Random(1))
+@pytest.mark.parametrize("sampler", ["tpe", "walk"])
+def test_proposals_are_the_same_whatever_ends_first(sampler: str) -> None:
+    first = played(random.Random(1), sampler)
     assert sorted(first) == list(range(24))
-    assert all(played(random.Random(seed)) == first for seed in (2, 3))
+    assert all(played(random.Random(seed), sampler) == first for seed in (2, 3))
     assert len({tuple(fit.hyperparameters.values()) for fit in first.values()}) == 24
 
 
@@ -92,7 +93,7 @@ def test_degenerate_counts_as_worst_and_lost_as_unknown() -> None:
     assert values[4] is None
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "walk"])
 def test_proposals_stay_in_their_ranges(sampler: str) -> None:
     for fit in played(random.Random(0), sampler).values():
         given = fit.hyperparameters

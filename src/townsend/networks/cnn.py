@@ -23,7 +23,7 @@ from townsend.networks.values import activations, dropout_rate, layer_seeds, who
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["NAMES", "SHAPE_NAMES", "SHORTEST_INPUT", "build", "check", "cost"]
+__all__ = ["NAMES", "SHAPE_NAMES", "SHORTEST_INPUT", "build", "check", "cost", "parameters"]
 
 NAMES = ("filters", "activations", "dropout")
 SHAPE_NAMES = ("filters",)
@@ -45,6 +45,20 @@ def cost(hyperparameters: Mapping[str, Any]) -> int:
     """Return the multiplications of four bins of an input of one channel."""
     first, second = _filters(hyperparameters["filters"])
     return 4 * _KERNEL * first + 2 * _KERNEL * first * second + _HIDDEN * second
+
+
+def parameters(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...]) -> int:
+    """Return the trainable parameters, most of which join the bins that are left to the dense layer.
+
+    Raises ConfigError on an input of another rank or too short.
+    """
+    _check_input(input_shape)
+    first, second = _filters(hyperparameters["filters"])
+    bins, channels = input_shape
+    for _ in (first, second):
+        bins = (bins - _KERNEL + 1) // _POOL
+    convolutions = first * (_KERNEL * channels + 1) + second * (_KERNEL * first + 1)
+    return convolutions + _HIDDEN * (bins * second + 1) + _HIDDEN + 1
 
 
 def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int) -> keras.Model:

@@ -5,6 +5,9 @@ What to use when
 - `check_network`: is this configuration one the family can build? Needs no Keras, so it is asked before work begins.
 - `build_network`: the model itself, with weights that are a function of the seed alone.
 - `shape_names`: the hyperparameters that decide the shapes of a family's arrays.
+- `network_names`: all hyperparameters of a family.
+- `parameters`: how many parameters a model has, without building it.
+- `shortest_input`: does that number depend on the length of the input, and how short may it be?
 - `cost_hint`: which of two configurations takes longer to train?
 """
 
@@ -20,7 +23,16 @@ from townsend.networks import cnn, lstm
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["FAMILIES", "build_network", "check_network", "cost_hint", "shape_names"]
+__all__ = [
+    "FAMILIES",
+    "build_network",
+    "check_network",
+    "cost_hint",
+    "network_names",
+    "parameters",
+    "shape_names",
+    "shortest_input",
+]
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,8 @@ class Family:
         check: raises ConfigError on a bad value.
         build: (hyperparameters, input shape, seed) -> model.
         cost: hyperparameters -> time to train, in any unit; only compared.
+        parameters: (hyperparameters, input shape) -> trainable parameters.
+        shortest: length of the shortest input; None where the number of parameters does not depend on the length.
     """
 
     names: tuple[str, ...]
@@ -40,11 +54,13 @@ class Family:
     check: Callable[[Mapping[str, Any]], None]
     build: Callable[[Mapping[str, Any], tuple[int, ...], int], keras.Model]
     cost: Callable[[Mapping[str, Any]], float]
+    parameters: Callable[[Mapping[str, Any], tuple[int, ...]], int]
+    shortest: int | None
 
 
 FAMILIES: Mapping[str, Family] = {
-    "cnn": Family(cnn.NAMES, cnn.SHAPE_NAMES, cnn.check, cnn.build, cnn.cost),
-    "lstm": Family(lstm.NAMES, lstm.SHAPE_NAMES, lstm.check, lstm.build, lstm.cost),
+    "cnn": Family(cnn.NAMES, cnn.SHAPE_NAMES, cnn.check, cnn.build, cnn.cost, cnn.parameters, cnn.SHORTEST_INPUT),
+    "lstm": Family(lstm.NAMES, lstm.SHAPE_NAMES, lstm.check, lstm.build, lstm.cost, lstm.parameters, None),
 }
 
 
@@ -82,6 +98,21 @@ def check_network(family: str, hyperparameters: Mapping[str, Any]) -> None:
 def shape_names(family: str) -> tuple[str, ...]:
     """Return the hyperparameters that decide the shapes of the family's arrays."""
     return _family(family).shape_names
+
+
+def network_names(family: str) -> tuple[str, ...]:
+    """Return all hyperparameters of the family."""
+    return _family(family).names
+
+
+def shortest_input(family: str) -> int | None:
+    """Return the length of the family's shortest input; None where its parameters do not depend on the length."""
+    return _family(family).shortest
+
+
+def parameters(family: str, hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...]) -> int:
+    """Return how many trainable parameters the model has that `build_network` would build."""
+    return _family(family).parameters(hyperparameters, input_shape)
 
 
 def cost_hint(family: str, hyperparameters: Mapping[str, Any]) -> float:

@@ -21,7 +21,7 @@ from townsend.networks.values import ACTIVATIONS, activations, dropout_rate, lay
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["ACTIVATIONS", "NAMES", "SHAPE_NAMES", "build", "check", "cost"]
+__all__ = ["ACTIVATIONS", "NAMES", "SHAPE_NAMES", "build", "check", "cost", "parameters"]
 
 NAMES = ("topology", "activations", "dropout")
 SHAPE_NAMES = ("topology",)
@@ -39,6 +39,12 @@ def cost(hyperparameters: Mapping[str, Any]) -> int:
     """Return the multiplications of one sample of a window, but for those with its few channels."""
     units, hidden, _ = _topology(hyperparameters["topology"])
     return units * (4 * units + hidden)
+
+
+def parameters(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...]) -> int:
+    """Return the trainable parameters; four gates of the LSTM, each with the channels, its own units and a bias."""
+    units, hidden, outputs = _topology(hyperparameters["topology"])
+    return 4 * units * (input_shape[1] + units + 1) + hidden * (units + 1) + outputs * (hidden + 1)
 
 
 def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int) -> keras.Model:

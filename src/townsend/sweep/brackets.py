@@ -4,22 +4,25 @@ What to use when
 ----------------
 - `check_space`: can every value of the space be trained at all? Asked before any work begins.
 - `make_plan`: the plan that settings ask for: a `ListPlan` (grid, random: all brackets known at once) or an
-  `AdaptivePlan` (tpe: one trial a bracket, proposed from results).
+  `AdaptivePlan` (tpe, walk: one trial a bracket, proposed from results).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from townsend.networks.family import check_network, cost_hint, shape_names
+from townsend.errors import ConfigError
+from townsend.networks.family import check_network, cost_hint, network_names, shape_names
+from townsend.sweep.conditions import configure, plain
 from townsend.sweep.proposals import Proposals
-from townsend.sweep.settings import Range, SweepSettings
-from townsend.sweep.space import grid_configurations, grid_size
+from townsend.sweep.samplers import check_sampler
+from townsend.sweep.settings import SweepSettings
+from townsend.sweep.space import Space, case_rows, grid_configurations
 from townsend.tasks.base import Objective
-from townsend.training.hyperparameters import shape_key, split
+from townsend.training.hyperparameters import REQUIRED, shape_key, split
 from townsend.training.records import Bracket, Fit, FitRecord
 
 __all__ = ["AdaptivePlan", "ListPlan", "Plan", "check_space", "fit_seed", "make_plan"]
@@ -76,9 +79,10 @@ class AdaptivePlan:
     Proposals follow results in order of number, whatever the order in which they come in.
     """
 
-    def __init__(self, proposals: Proposals, trials: int, seed: int) -> None:
+    def __init__(self, proposals: Proposals, trials: int, seed: int, space: Space) -> None:
         self.trials = trials
         self._proposals = proposals
+        self._space = space
         self._seed = seed
         self._asked = 0
         self._told = 0
@@ -95,7 +99,7 @@ class AdaptivePlan:
                 return brackets
             number = self._asked
             self._asked += 1
-            fit = Fit(number, fit_seed(self._seed, number), self._proposals.ask())
+            fit = Fit(number, fit_seed(self._seed, number), _settled(self._space, self._proposals.ask()))
             brackets.append(Bracket(number, (fit,)))
 
     def tell(self, records: Sequence[FitRecord]) -> None:
@@ -115,27 +119,32 @@ def make_plan(settings: SweepSettings, objective: Objective) -> Plan:
         return ListPlan(grid_configurations(settings.space, settings.seed, settings.trials), settings)
     trials = settings.trials or 1
     if settings.sampler == "random":
-        draws = Proposals(settings.space, "random", settings.seed, objective, lag=trials)
-        return ListPlan([draws.ask() for _ in range(trials)], settings)
-    proposals = Proposals(settings.space, settings.sampler, settings.seed, objective, settings.lag)
-    return AdaptivePlan(proposals, trials, settings.seed)
+        draws = Proposals(plain(settings.space), "random", settings.seed, objective, lag=trials)
+        return ListPlan([_settled(settings.space, draws.ask()) for _ in range(trials)], settings)
+    proposals = Proposals(plain(settings.space), settings.sampler, settings.seed, objective, settings.lag, trials)
+    return AdaptivePlan(proposals, trials, settings.seed, settings.space)
 
 
 def check_space(settings: SweepSettings) -> None:
-    """Raise ConfigError unless every value of the space can be trained.
+    """Raise ConfigError unless every value of the space can be trained, and the sampler can serve the space.
 
-    Values are checked each by itself, so as many configurations are looked at as the longest list has values.
+    Values are checked each by itself, in each case that the conditions tell apart.
     """
-    columns = {
-        name: [values.low, values.high] if isinstance(values, Range) else list(values)
-        for name, values in settings.space.items()
-    }
-    if settings.sampler == "grid":
-        grid_size(settings.space)
-    for row in range(max(map(len, columns.values()), default=0)):
-        configuration = {name: values[row % len(values)] for name, values in columns.items()}
+    needed = {*REQUIRED, *network_names(settings.network)}
+    for configuration in case_rows(settings.space):
+        for name in settings.space:
+            if name in needed and name not in configuration:
+                rule = f"space.{name} must always have a value, as none is known for it by default"
+                msg = f"{rule} (got a condition that may not hold); give `otherwise`, the value for that case"
+                raise ConfigError(msg)
         _, of_network = split(configuration)
         check_network(settings.network, of_network)
+    check_sampler(settings)
+
+
+def _settled(space: Space, drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration that draws for a whole space make: without those whose condition does not hold."""
+    return configure(space, lambda name, _: drawn[name])
 
 
 def fit_seed(seed: int, trial: int) -> int:

@@ -1,19 +1,20 @@
 """Configurations proposed by Optuna's samplers, in memory; resumed equals uninterrupted.
 
 The study is told results in the order of trial numbers and asked for trial n exactly when those up to n - lag are told.
-Its sampler is made anew for each trial from (sweep seed, number), since Optuna does not keep a sampler's state.
+Its sampler is made anew for each trial from (sweep seed, number), since Optuna does not keep a sampler's state; one
+whose draws depend on seed, number and results alone is made once.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from townsend.sweep.conditions import Drawn
+from townsend.sweep.samplers import SAMPLERS
 from townsend.sweep.settings import Range
-from townsend.sweep.space import Space
 from townsend.tasks.base import Objective
 from townsend.training.records import FitRecord, Outcome
 
@@ -33,21 +34,25 @@ class Proposals:
 
     Arguments:
         space: lists and ranges.
-        sampler: "random" or "tpe".
+        sampler: a name of `SAMPLERS`.
         seed: of the sweep.
         objective: metric that ranks configurations.
         lag: how far behind the newest proposal the newest known result must be; >= 1.
+        trials: how many configurations will be asked for; the walk cools down over them.
     """
 
-    def __init__(self, space: Space, sampler: str, seed: int, objective: Objective, lag: int) -> None:
+    def __init__(
+        self, space: Mapping[str, Drawn], sampler: str, seed: int, objective: Objective, lag: int, trials: int = 100
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._distributions = _distributions(space)
-        self._sampler = sampler
+        self._kind = SAMPLERS[sampler]
         self._seed = seed
         self._objective = objective
         self._lag = lag
+        self._trials = trials
         self._open: dict[int, Trial] = {}
         self._asked = 0
         self._told = 0
@@ -64,7 +69,8 @@ class Proposals:
     def ask(self) -> dict[str, Any]:
         """Return the configuration of the next trial; numbers count from 0."""
         number = self._asked
-        self._study.sampler = self._fresh_sampler(number)
+        if not self._kind.lasting:
+            self._study.sampler = self._fresh_sampler(number)
         trial = self._study.ask(dict(self._distributions))
         self._open[number] = trial
         self._asked += 1
@@ -73,8 +79,8 @@ class Proposals:
     def tell(self, record: FitRecord) -> None:
         """Take the result of the next trial in order of number.
 
-        A configuration that is degenerate or diverges counts as the worst seen so far; one that was lost, failed or ran
-        out of memory says nothing about its quality.
+        A configuration that is degenerate or diverges counts as the worst seen so far, or, for the walk, as a step not
+        to be taken; one that was lost, failed or ran out of memory says nothing about its quality.
         """
         import optuna
 
@@ -88,28 +94,22 @@ class Proposals:
 
     def _value(self, record: FitRecord) -> float | None:
         if record.outcome in _BAD_CONFIGURATION:
-            return self._worst
+            return self._worst if self._kind.bad_as_worst else None
         if not record.outcome.usable or self._objective.metric not in record.metrics:
             return None
         value = record.metrics[self._objective.metric].value
         if not np.isfinite(value):
-            return self._worst
+            return self._worst if self._kind.bad_as_worst else None
         worse = min if self._objective.maximise else max
         self._worst = value if self._worst is None else worse(self._worst, value)
         return value
 
     def _fresh_sampler(self, number: int) -> BaseSampler:
-        import optuna
-
         seed = int(np.random.SeedSequence((self._seed, _SAMPLER_STREAM, number)).generate_state(1)[0])
-        if self._sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+        return self._kind.make(seed, self._trials)
 
 
-def _distributions(space: Space) -> Mapping[str, BaseDistribution]:
+def _distributions(space: Mapping[str, Drawn]) -> Mapping[str, BaseDistribution]:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     found: dict[str, BaseDistribution] = {}

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
 from townsend.config import Closed, Document, load_yaml, parse
 from townsend.errors import ConfigError
+from townsend.sweep.conditions import in_order, is_conditional
+from townsend.sweep.hyperparameter import Choice, Hyperparameter, Range
 from townsend.tasks.registry import find_task
 
 __all__ = ["Choice", "Range", "SweepSettings", "check_task_settings", "load_sweep"]
 
-Choice = str | bool | int | float
-
-
-class Range(Closed):
-    """An interval of numbers, for the samplers random and tpe."""
-
-    low: float | int = Field(description="smallest value")
-    high: float | int = Field(description="largest value")
-    log: bool = Field(False, description="draw evenly in the logarithm")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if not self.low < self.high:
-            msg = f"low must be below high (got {self.low} and {self.high})"
-            raise ValueError(msg)
-        if self.log and self.low <= 0:
-            msg = f"low must be above 0 when log is true (got {self.low})"
-            raise ValueError(msg)
-        return self
+_TAKE_CONDITIONS = ("grid", "random", "tpe")
 
 
 class SweepSettings(Closed):
@@ -42,10 +26,10 @@ class SweepSettings(Closed):
     sample: str = Field(description="folder of the sample, from the current folder")
     task_settings: dict[str, JsonValue] = Field(default_factory=dict, description="settings of the task")
     network: str = Field("lstm", description="network family")
-    space: dict[str, Annotated[list[Choice], Field(min_length=1)] | Range] = Field(
-        min_length=1, description="hyperparameter -> list of values, or low, high (and log) for random and tpe"
+    space: dict[str, Hyperparameter] = Field(
+        min_length=1, description="hyperparameter -> list of values, range, values under a condition, or tie"
     )
-    sampler: Literal["grid", "random", "tpe"] = Field("grid", description="how configurations are proposed")
+    sampler: Literal["grid", "random", "tpe", "walk"] = Field("grid", description="how configurations are proposed")
     trials: int | None = Field(None, ge=1, le=1_000_000, description="configurations to train; all of a grid when null")
     epochs: int = Field(100, ge=1, description="passes through the training examples, at most")
     patience: int = Field(30, ge=1, description="epochs without a lower monitored loss before training stops")
@@ -55,7 +39,14 @@ class SweepSettings(Closed):
 
     @model_validator(mode="after")
     def _samplable(self) -> SweepSettings:
-        ranges = [name for name, values in self.space.items() if isinstance(values, Range)]
+        try:
+            in_order(self.space)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        if self.sampler not in _TAKE_CONDITIONS and is_conditional(self.space):
+            msg = f"conditions and ties need another sampler (got {self.sampler}); choose grid, random or tpe"
+            raise ValueError(msg)
+        ranges = [name for name, form in self.space.items() if isinstance(form, Range) and form.step is None]
         if self.sampler == "grid" and ranges:
             msg = f"a grid needs lists (got a range for {ranges[0]}); list its values, or choose random or tpe"
             raise ValueError(msg)

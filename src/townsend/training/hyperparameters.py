@@ -16,11 +16,11 @@ from typing import Any
 
 from townsend.errors import ConfigError, did_you_mean
 
-__all__ = ["OPTIMIZERS", "TrainingHyperparameters", "shape_key", "split"]
+__all__ = ["OPTIMIZERS", "REQUIRED", "TrainingHyperparameters", "shape_key", "split"]
 
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
-_REQUIRED = ("optimizer", "batch_size")
-_NAMES = (*_REQUIRED, "learning_rate")
+REQUIRED = ("optimizer", "batch_size")
+_NAMES = (*REQUIRED, "learning_rate")
 _LARGEST_BATCH = 1 << 20
 
 
@@ -44,7 +44,7 @@ def split(hyperparameters: Mapping[str, Any]) -> tuple[TrainingHyperparameters, 
 
     Raises ConfigError on a missing or bad value.
     """
-    for name in _REQUIRED:
+    for name in REQUIRED:
         if name not in hyperparameters:
             msg = f'training needs the hyperparameter "{name}"; add it to the space'
             raise ConfigError(msg)

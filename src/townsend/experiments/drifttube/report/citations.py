@@ -255,7 +255,7 @@ _RULES: tuple[tuple[Callable[[Used], bool], Entry], ...] = (
         ),
     ),
     (
-        lambda used: bool(used.samplers & {"random", "tpe"}),
+        lambda used: bool(used.samplers & {"random", "tpe", "walk"}),
         Entry(
             "Akiba2019",
             "inproceedings",
