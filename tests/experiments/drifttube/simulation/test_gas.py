@@ -56,4 +56,14 @@ def test_a_mixture_without_clusters_is_refused(monkeypatch, reference):
     lean = replace(room.read_gas_file(path), helium=0.95, isobutane=0.05)
     monkeypatch.setattr(room, "read_gas_file", lambda _: lean)
     with pytest.raises(InputError, match=r"10 to 20 % isobutane \(got 5 %\)"):
-        room.load_gas.__wrapped__(str(path))
+        room._load.__wrapped__(str(path), None)
+
+
+def test_a_changed_file_is_read_again(reference, tmp_path):
+    path = tmp_path / "mine.gas"
+    text = (reference / "he_90_ic4h10_10_293K_1atm.gas").read_text()
+    path.write_text(text)
+    assert load_gas(str(path)).isobutane == pytest.approx(0.1)
+    path.write_text("torn")
+    with pytest.raises(InputError, match="whole gas file"):
+        load_gas(str(path))

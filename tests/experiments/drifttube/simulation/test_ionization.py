@@ -122,7 +122,9 @@ def test_a_size_too_large_by_five_percent_would_be_caught(drawn, tables):
 
 
 def sizes(particle="muon", momentum_GeV=10.0, gas="he90_iso10", **settings):
-    size, probability = size_distribution(gas, particle, momentum_GeV, IonizationSettings(**settings))
+    size, probability = size_distribution(
+        load_gas(gas).isobutane, particle, momentum_GeV, IonizationSettings(**settings)
+    )
     return size, probability / probability.sum()
 
 

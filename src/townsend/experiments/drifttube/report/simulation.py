@@ -114,7 +114,8 @@ def read_ionization(sample: SamplePart) -> Ionization:
         counts = _added(counts, np.bincount(ak.to_numpy(ak.flatten(arrays["cluster_size"])).astype(np.int64)))
     settings = sample.settings
     track = settings.track
-    sizes, probability = size_distribution(settings.tube.gas, track.particle, track.momentum_GeV, settings.ionization)
+    gas = load_gas(settings.tube.gas)
+    sizes, probability = size_distribution(gas.isobutane, track.particle, track.momentum_GeV, settings.ionization)
     table = np.zeros(max(len(counts), int(sizes.max()) + 1))
     table[sizes] = probability
     counts = _added(counts, np.zeros(len(table), np.int64))
@@ -125,7 +126,7 @@ def read_ionization(sample: SamplePart) -> Ionization:
         sizes=np.arange(1, len(table)),
         size_counts=counts[1:],
         size_table=table[1:],
-        density_per_cm=clusters_per_cm(load_gas(settings.tube.gas), track.particle, track.momentum_GeV),
+        density_per_cm=clusters_per_cm(gas, track.particle, track.momentum_GeV),
     )
 
 

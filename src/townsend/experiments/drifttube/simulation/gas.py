@@ -74,12 +74,25 @@ def _molar_mass(isobutane: float) -> float:
     return (1 - isobutane) * _MOLAR_MASS["helium"] + isobutane * _MOLAR_MASS["isobutane"]
 
 
-@lru_cache(maxsize=8)
 def load_gas(name: str) -> Gas:
     """Return a shipped mixture (he90_iso10, he85_iso15, he80_iso20) or the gas of a `.gas` file.
 
     Raises InputError when the file cannot be used, or its mixture lies outside 10 to 20 % isobutane.
     """
+    return _load(name, _state(Path(name)) if name.endswith(".gas") else None)
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """Return what changes with a file, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=8)
+def _load(name: str, state: tuple[int, int] | None) -> Gas:
     if name == "he85_iso15":
         return _between(load_gas("he90_iso10"), load_gas("he80_iso20"))
     if not name.endswith(".gas"):

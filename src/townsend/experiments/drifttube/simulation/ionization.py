@@ -135,11 +135,13 @@ def _density_effect(bg: float) -> float:
 
 @lru_cache(maxsize=32)
 def size_distribution(
-    gas: str, particle: str, momentum_GeV: float, settings: IonizationSettings
+    isobutane: float, particle: str, momentum_GeV: float, settings: IonizationSettings
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return cluster sizes and their probabilities; raises InputError where they are not tabulated."""
-    mixture = load_gas(gas)
-    at_10_GeV = _sizes_at_10_GeV(mixture.isobutane, settings.W_eV)
+    """Return cluster sizes and their probabilities in a gas with a fraction of isobutane.
+
+    Raises InputError where they are not tabulated.
+    """
+    at_10_GeV = _sizes_at_10_GeV(isobutane, settings.W_eV)
     given = _checked_beta_gamma(particle, momentum_GeV)
     rate = at_10_GeV * _size_rates(np.arange(len(at_10_GeV)), given)
     single = _density_90_10(given) / _density_90_10(_REFERENCE_BETA_GAMMA) - rate[2:].sum()
@@ -205,12 +207,13 @@ def clusters_at(impact_cm: NDArray[np.float64], settings: DriftTubeSettings, ran
     track = settings.track
     half_chord_cm = np.sqrt(settings.tube.inner_radius_cm**2 - impact_cm**2)
     path_cm = 2 * half_chord_cm / np.sin(np.deg2rad(track.angle_to_wire_deg))
-    density = clusters_per_cm(load_gas(settings.tube.gas), track.particle, track.momentum_GeV)
+    gas = load_gas(settings.tube.gas)
+    density = clusters_per_cm(gas, track.particle, track.momentum_GeV)
     number = random.poisson(density * path_cm)
     of_track = np.repeat(np.arange(len(impact_cm)), number)
     along_cm = random.uniform(-1, 1, len(of_track)) * half_chord_cm[of_track]
 
-    size, probability = size_distribution(settings.tube.gas, track.particle, track.momentum_GeV, settings.ionization)
+    size, probability = size_distribution(gas.isobutane, track.particle, track.momentum_GeV, settings.ionization)
     cumulative = np.cumsum(probability)
     drawn = np.searchsorted(cumulative, random.uniform(0, cumulative[-1], len(of_track)), side="right")
     return Clusters(impact_cm, path_cm, of_track, along_cm, size[np.minimum(drawn, len(size) - 1)])

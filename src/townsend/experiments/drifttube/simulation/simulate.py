@@ -8,9 +8,9 @@ What to use when
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,30 +53,37 @@ _DESCRIPTION = "simulation.json"
 _SPREADS = 4  # diffusion beyond the mean drift time from the wall: one electron in 30,000 of those from there
 
 
-@cache
-def _drift(settings: DriftTubeSettings) -> DriftRelation:
-    return drift_relation(settings.tube)
+class _Prepared(NamedTuple):
+    """What holds for all tracks of a simulation."""
+
+    drift: DriftRelation
+    response: Response
+    noise: Spectrum
+    sources: Mapping[str, str]
 
 
-@cache
-def _response(settings: DriftTubeSettings) -> Response:
+def _prepared(settings: DriftTubeSettings) -> _Prepared:
+    return _prepare(settings, tuple(_sources(settings).items()))
+
+
+@lru_cache(maxsize=4)
+def _prepare(settings: DriftTubeSettings, sources: tuple[tuple[str, str], ...]) -> _Prepared:
+    """Prepare a simulation once for as long as its settings and the files that they name stay the same."""
+    drift = drift_relation(settings.tube)
     response = single_electron_response(settings)
-    return replace(response, table_mV=response.table_mV.astype(np.float32))  # as fine as the noise, twice as fast
-
-
-@cache
-def _noise(settings: DriftTubeSettings) -> Spectrum:
-    return noise_spectrum(settings.noise, settings.digitizer)
+    response = replace(response, table_mV=response.table_mV.astype(np.float32))  # as fine as the noise, twice as fast
+    spectrum = noise_spectrum(settings.noise, settings.digitizer)
+    return _Prepared(drift, response, spectrum, dict(sources))
 
 
 @cache
 def _warn_once(settings: DriftTubeSettings) -> None:
-    warn_of_aliasing(_response(settings).table_mV, settings.electronics, settings.digitizer)
+    warn_of_aliasing(_prepared(settings).response.table_mV, settings.electronics, settings.digitizer)
 
 
 def longest_drift_ns(settings: DriftTubeSettings) -> float:
     """Return the time after which no electron arrives: the mean from the wall and four standard deviations."""
-    relation = _drift(settings)
+    relation = _prepared(settings).drift
     return float(relation.time_ns[-1] + _SPREADS * relation.spread_ns[-1])
 
 
@@ -100,7 +107,8 @@ def simulate_waveforms(settings: DriftTubeSettings, start: int, stop: int) -> Wa
 
 def _waveforms(settings: DriftTubeSettings, start: int, stop: int) -> Waveforms:
     check_window(settings.digitizer, longest_drift_ns(settings))
-    blocks = [_block(settings, number) for number in range(start // BLOCK, (stop - 1) // BLOCK + 1)]
+    prepared = _prepared(settings)
+    blocks = [_block(settings, prepared, number) for number in range(start // BLOCK, (stop - 1) // BLOCK + 1)]
     offset = start // BLOCK * BLOCK
     rows = slice(start - offset, stop - offset)
     numbers = np.arange(start, stop, dtype=np.int32)
@@ -115,7 +123,7 @@ def _waveforms(settings: DriftTubeSettings, start: int, stop: int) -> Waveforms:
         channel=np.zeros_like(numbers),
         track=numbers,
         run=np.full_like(numbers, settings.seed),
-        provenance=Provenance("simulate drifttube", resolved(settings), settings.seed, _sources(settings)),
+        provenance=Provenance("simulate drifttube", resolved(settings), settings.seed, prepared.sources),
         truth=_truth(blocks)[rows],
     )
 
@@ -131,7 +139,7 @@ class _Block(NamedTuple):
     charge_fC: NDArray[np.float64]
 
 
-def _block(settings: DriftTubeSettings, number: int) -> _Block:
+def _block(settings: DriftTubeSettings, prepared: _Prepared, number: int) -> _Block:
     def random(step: str) -> np.random.Generator:
         return stream(settings.seed, step, number)
 
@@ -139,8 +147,8 @@ def _block(settings: DriftTubeSettings, number: int) -> _Block:
     clusters = draw_clusters(settings, BLOCK, random("ionization"))
     cluster, radius_cm = draw_electrons(clusters, settings, random("deltas"))
     size = np.bincount(cluster, minlength=len(clusters.size))
-    drift_ns = _drift(settings).draw(radius_cm, random("drift"))
-    arrives = survive(_drift(settings), settings.drift, radius_cm, drift_ns, random("losses"))
+    drift_ns = prepared.drift.draw(radius_cm, random("drift"))
+    arrives = survive(prepared.drift, settings.drift, radius_cm, drift_ns, random("losses"))
     cluster, drift_ns = cluster[arrives], drift_ns[arrives]
     charge_fC = draw_avalanches(settings.avalanche, len(cluster), random("avalanche"))
 
@@ -150,11 +158,11 @@ def _block(settings: DriftTubeSettings, number: int) -> _Block:
     late_ns = draw_jitter(digitizer, BLOCK, random("jitter"))
     time_ns = drift_ns[order] + digitizer.pretrigger_ns + late_ns[track]
 
-    voltage_mV = draw_noise(_noise(settings), BLOCK, digitizer.samples, random("noise"))
+    voltage_mV = draw_noise(prepared.noise, BLOCK, digitizer.samples, random("noise"))
     if settings.noise.wander_mV > 0:
         voltage_mV += draw_wander(settings.noise, digitizer, BLOCK, random("wander"))
     arrival = time_ns * digitizer.sampling_rate_GHz
-    superpose(track, arrival, digitizer.polarity * charge_fC, _response(settings).table_mV, voltage_mV)
+    superpose(track, arrival, digitizer.polarity * charge_fC, prepared.response.table_mV, voltage_mV)
     return _Block(digitize(voltage_mV, digitizer), clusters, size, cluster, time_ns, charge_fC)
 
 
