@@ -43,7 +43,7 @@ class _Conditional(Closed):
 
 
 class Range(_Conditional):
-    """An interval of numbers, for the samplers random and tpe; with a step for any."""
+    """An interval of numbers, for the samplers random, tpe and walk; with a step for grid too."""
 
     low: float | int = Field(description="smallest value")
     high: float | int = Field(description="largest value")

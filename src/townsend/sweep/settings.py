@@ -34,8 +34,8 @@ class SweepSettings(Closed):
     epochs: int = Field(100, ge=1, description="passes through the training examples, at most")
     patience: int = Field(30, ge=1, description="epochs without a lower monitored loss before training stops")
     seed: int = Field(1, ge=0, lt=1 << 63, description="decides arrays, configurations, weights and batches")
-    bracket_size: int = Field(4, ge=1, le=1000, description="fits done by one work unit (tpe: always 1)")
-    lag: int = Field(8, ge=1, le=1000, description="tpe: trial n knows the results of trials up to n - lag")
+    bracket_size: int = Field(4, ge=1, le=1000, description="fits done by one work unit (tpe, walk: always 1)")
+    lag: int = Field(8, ge=1, le=1000, description="tpe, walk: trial n knows the results of trials up to n - lag")
 
     @model_validator(mode="after")
     def _samplable(self) -> SweepSettings:
@@ -48,7 +48,7 @@ class SweepSettings(Closed):
             raise ValueError(msg)
         ranges = [name for name, form in self.space.items() if isinstance(form, Range) and form.step is None]
         if self.sampler == "grid" and ranges:
-            msg = f"a grid needs lists (got a range for {ranges[0]}); list its values, or choose random or tpe"
+            msg = f"a grid needs lists (got a range for {ranges[0]}); list its values, or choose random, tpe or walk"
             raise ValueError(msg)
         if self.sampler != "grid" and self.trials is None:
             msg = f"the sampler {self.sampler} needs the number of trials; give `trials`"
