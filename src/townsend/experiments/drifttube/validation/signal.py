@@ -154,8 +154,8 @@ def pulse_row(pulse: SinglePulse, mean: Floats, settings: DriftTubeSettings) -> 
         for end, their, our in zip(ends_ns, theirs, ours, strict=True)
     ]
     label = Label(GROUP, "pulse of one avalanche, % of its peak", f"{len(points)} bins of 1 ns", "uA")
-    error = "how far the reference's own mean pulse lies from it"
-    note = f"arrival at {arrival_of(pulse):.2f} ns, from the file's own ions; error: {error}"
+    spread = "how far the reference's own mean pulse lies from it"
+    note = f"arrival at {arrival_of(pulse):.2f} ns, from the file's own ions; error: {spread}"
     return worst_row(label, points, note=note)
 
 
