@@ -57,7 +57,7 @@ class ListPlan:
         for number, configuration in enumerate(configurations):
             key = shape_key(configuration, shape_names(settings.network))
             groups.setdefault(key, []).append(Fit(number, fit_seed(settings.seed, number), configuration))
-        size = settings.bracket_size
+        size = settings.bracket_size or 4
         cut = [tuple(fits[i : i + size]) for fits in groups.values() for i in range(0, len(fits), size)]
         in_order = sorted(cut, key=lambda fits: fits[0].trial)
         numbered = [Bracket(number, fits) for number, fits in enumerate(in_order)]

@@ -19,6 +19,21 @@ __all__ = ["Choice", "Range", "SweepSettings", "check_task_settings", "load_swee
 _TAKE_CONDITIONS = ("grid", "random", "tpe")
 
 
+class Halving(Closed):
+    """Stop the worse configurations of a bracket early; the better go on from where they stand."""
+
+    kind: Literal["successive", "hyperband"] = Field(
+        "successive", description="equal brackets, or brackets that start ever fewer configurations ever further"
+    )
+    resource: Literal["epochs", "data"] = Field(
+        "epochs", description="what grows from rung to rung: epochs trained, or the share of the training examples"
+    )
+    least: int = Field(3, ge=1, description="epochs before the first comparison; with data, epochs on each share of it")
+    factor: int = Field(
+        3, ge=2, le=100, description="one of so many goes on at a rung, with so many times the resource"
+    )
+
+
 class SweepSettings(Closed):
     """What is swept, on which sample, and how."""
 
@@ -29,12 +44,34 @@ class SweepSettings(Closed):
     space: dict[str, Hyperparameter] = Field(
         min_length=1, description="hyperparameter -> list of values, range, values under a condition, or tie"
     )
-    sampler: Literal["grid", "random", "tpe", "walk"] = Field("grid", description="how configurations are proposed")
+    sampler: Literal["grid", "random", "tpe", "walk", "gp", "cmaes", "nsga2"] = Field(
+        "grid", description="how configurations are proposed"
+    )
+    objectives: list[str] | None = Field(
+        None,
+        min_length=1,
+        max_length=2,
+        description="one or two metrics to be bettered together, such as auc_all and parameters; the task's when null",
+    )
+    halving: Halving | None = Field(None, description="stop the worse configurations early; all are trained when null")
+    folds: int = Field(1, ge=1, le=100, description="train each configuration on so many folds; 1: one fixed split")
+    repeats: int = Field(1, ge=1, le=100, description="train each configuration so often, with other seeds")
+    stop_at_gain: float | None = Field(
+        None,
+        gt=0,
+        description="stop when doubling the trials promises less than so many errors of the best figure; null: never",
+    )
     trials: int | None = Field(None, ge=1, le=1_000_000, description="configurations to train; all of a grid when null")
     epochs: int = Field(100, ge=1, description="passes through the training examples, at most")
     patience: int = Field(30, ge=1, description="epochs without a lower monitored loss before training stops")
     seed: int = Field(1, ge=0, lt=1 << 63, description="decides arrays, configurations, weights and batches")
-    bracket_size: int = Field(4, ge=1, le=1000, description="fits done by one work unit (tpe, walk: always 1)")
+    bracket_size: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="configurations in one work unit; null: 4, or with halving what ends in one survivor; "
+        "samplers that learn: 1 without halving",
+    )
     lag: int = Field(8, ge=1, le=1000, description="tpe, walk: trial n knows the results of trials up to n - lag")
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from townsend.errors import InputError
 from townsend.files import atomic_path, read_json, write_json
 
-__all__ = ["CEILING", "Arrays", "Evaluation", "Metric", "Objective", "Split", "Task"]
+__all__ = ["CEILING", "Arrays", "Evaluation", "Fold", "Metric", "Objective", "Split", "Task"]
 
 
 CEILING = ".ceiling"
@@ -123,6 +123,14 @@ class Evaluation:
     threshold: float | None
     degenerate: str = ""
     curves: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Which part of a sample selects: part `index` of `of` equal parts of all that is not test; the others train."""
+
+    index: int
+    of: int
 
 
 class Task(Protocol):

@@ -1,0 +1,72 @@
+"""Where a fit stands between two rungs, or at its end: what a trainer returns and goes on from.
+
+What to use when
+----------------
+- `Progress`: a fit at rest.
+- `Trainer`: the protocol of what trains the fits of a bracket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from townsend.tasks.base import Arrays
+from townsend.training.records import Fit, Outcome, Rung
+
+__all__ = ["Progress", "Trainer"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A fit at rest.
+
+    Arguments:
+        outcome: how it ended (finished, stopped early, diverged); None while it may go on.
+        detail: a sentence on a fit that diverged, else "".
+        curves: `loss`, `monitor_loss` and, for a classification, `accuracy`, `monitor_accuracy`: one value an epoch.
+        weights: of the epoch with the lowest monitored loss, in the order of Keras `get_weights`; or what else stores
+            the model (see `townsend.networks.family`). None kept: the first epoch diverged.
+        state: all else that going on needs, as arrays; empty where the fit has ended.
+        figure: on `monitor`, of `weights`: AUC of a classification, mean squared error of a regression; NaN: none.
+        parameters: trainable parameters.
+        epochs: epochs trained; best_epoch: the one whose weights were kept.
+        wall_s, cpu_s: of the whole training; compile_s: share of wall_s spent compiling.
+    """
+
+    outcome: Outcome | None
+    detail: str = ""
+    curves: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    weights: Sequence[NDArray[Any]] = ()
+    state: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    figure: float = float("nan")
+    parameters: int = 0
+    epochs: int = 0
+    best_epoch: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    compile_s: float = 0.0
+
+
+class Trainer(Protocol):
+    """Trains fits of one kind of model. Arrays differ only between folds: `arrays[fit.fold]`."""
+
+    def advance(
+        self, fits: Sequence[tuple[Fit, Progress | None]], arrays: Sequence[Arrays], rung: Rung
+    ) -> Iterator[tuple[Fit, Progress]]:
+        """Yield each fit once it stands at the rung or has ended, in any order; the same arguments give the same bits.
+
+        Arguments:
+            fits: with where they stand; None for one that is to begin.
+            arrays: one for each fold, with the splits `train` and `monitor`.
+            rung: how far to go; one beyond a fit's last epoch trains it to its end.
+        """
+        ...
+
+    def scores(self, fit: Fit, progress: Progress, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the scores that the kept weights of a fit give to n examples."""
+        ...
