@@ -230,3 +230,15 @@ def test_l1_pulls_all_weights_alike_and_l2_in_proportion(kernel: np.ndarray) -> 
     moving = kernel != 0
     np.testing.assert_allclose(slope(0.3, 0.0)[moving], 0.3 * np.sign(kernel[moving]), rtol=1e-6)
     np.testing.assert_allclose(slope(0.0, 0.3), 0.6 * kernel, rtol=1e-6, atol=1e-30)
+
+
+@given(KERNELS, st.floats(0, 1, width=32), st.floats(0, 1, width=32))
+def test_with_plain_steps_weight_decay_is_l2_of_half_its_size(
+    kernel: np.ndarray, decay: float, learning_rate: float
+) -> None:
+    decayed = rates(settings_of("sgd", weight_decay=decay), 0, learning_rate)
+    penalised = rates(settings_of("sgd", weight_decay=0.0, l2=decay / 2), 0, learning_rate)
+    slope = jax.grad(lambda kernel: penalty(penalised, [kernel]))(kernel)
+    one, _ = step(decayed, fresh([kernel]), [np.zeros_like(kernel)], [kernel])
+    two, _ = step(penalised, fresh([kernel]), [slope], [kernel])
+    np.testing.assert_allclose(one[0], two[0], rtol=1e-5, atol=1e-5)
