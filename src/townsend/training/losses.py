@@ -8,8 +8,8 @@ What to use when
 
 Classification, targets 0 and 1: the cross-entropies ask for scores in (0, 1), so for a sigmoid output; the focal one
 (Lin et al. 2017, gamma 2) gives less weight to examples that are right already. The hinge losses ask for scores on
-both sides of 0, so for a linear or tanh output, and know the classes as -1 and +1; at a sigmoid output they still
-train, but an example is never better than half right. Regression: the mean squared error is lowest at the mean of the
+both sides of 0, so for a linear or tanh output, and know the classes as -1 and +1; a sigmoid output still trains, but
+an example of class 0 then never costs less than 1. Regression: the mean squared error is lowest at the mean of the
 target, the mean absolute error at its median; Huber (delta 1) and log-cosh are squared near 0 and absolute far away,
 in units of the target.
 """
