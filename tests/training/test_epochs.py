@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from townsend.networks.family import build_network
 from townsend.networks.choices import choices_of
+from townsend.networks.family import build_network
 from townsend.networks.programs import architecture
 from townsend.training.epochs import Epochs, Given, compile_epochs, epoch_order, in_chunks, start
 from townsend.training.hyperparameters import TrainingHyperparameters
@@ -124,7 +124,9 @@ def test_what_a_configuration_decides_beside_shapes_is_compiled_once() -> None:
         theirs.train_on_batch(x, y)
         for one, two in zip(state.trainable, theirs.get_weights(), strict=True):
             np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
-    assert programs_of(network(dropout=0.25), BATCH).compile_s == programs_of(network(dropout=0.5), BATCH).compile_s == 0
+    assert (
+        programs_of(network(dropout=0.25), BATCH).compile_s == programs_of(network(dropout=0.5), BATCH).compile_s == 0
+    )
     assert programs_of(network(), BATCH + 1).compile_s > 0
 
 

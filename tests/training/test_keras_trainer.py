@@ -149,7 +149,12 @@ def test_schedule_is_on_the_curves() -> None:
 
 def equal(one: Progress, two: Progress) -> bool:
     """Whether all is equal to the last bit, but for the times, and how often the fits rested."""
-    same = (one.outcome, one.epochs, one.best_epoch, one.figure) == (two.outcome, two.epochs, two.best_epoch, two.figure)
+    same = (one.outcome, one.epochs, one.best_epoch, one.figure) == (
+        two.outcome,
+        two.epochs,
+        two.best_epoch,
+        two.figure,
+    )
     curves = all(np.array_equal(one.curves[name], two.curves[name]) for name in one.curves)
     return same and curves and all(map(np.array_equal, one.weights, two.weights))
 

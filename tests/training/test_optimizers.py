@@ -70,7 +70,7 @@ def agree(ours: list[Any], theirs: list[Any], rtol: float = 1e-6) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_steps_equal_those_of_keras(name: str) -> None:
     values, slots = random_variables(0), fresh(random_variables(0))
-    given = rates(settings_of(name), 0, 0.01)
+    given = rates(settings_of(name), 0.01)
     for gradient in gradients():
         values, slots = step(given, slots, gradient, values)
     agree(values, keras_after(name))
@@ -83,7 +83,7 @@ def test_rules_side_by_side_equal_keras_one_by_one() -> None:
 
     many = len(OPTIMIZERS)
     values, slots = (stacked([of] * many) for of in (random_variables(0), fresh(random_variables(0))))
-    given = stacked([rates(settings_of(name), 0, 0.01) for name in OPTIMIZERS])
+    given = stacked([rates(settings_of(name), 0.01) for name in OPTIMIZERS])
     advance = jax.jit(jax.vmap(update, in_axes=(0, 0, None, 0)))
     for gradient in gradients():
         values, slots = advance(given, slots, gradient, values)
@@ -102,13 +102,13 @@ def test_one_program_serves_all_rules_and_rates() -> None:
     values = random_variables(0)
     for name in OPTIMIZERS:
         for learning_rate in (0.1, 0.2):
-            counted(rates(settings_of(name), 1, learning_rate), fresh(values), values, values)
+            counted(rates(settings_of(name), learning_rate), fresh(values), values, values)
     assert len(traced) == 1
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_defaults_are_those_of_keras(name: str) -> None:
-    given = rates(TrainingHyperparameters(name, 1), 0, 0.01)
+    given = rates(TrainingHyperparameters(name, 1), 0.01)
     theirs = keras.optimizers.AdamW() if name == "adamw" else keras_optimizer(name, 0.01, decay=None)
     assert float(given.weight_decay) == pytest.approx(theirs.weight_decay or 0.0)
     assert float(given.momentum) == pytest.approx(0.9)
@@ -129,7 +129,7 @@ def test_other_rules_do_not_look_at_the_momentum(name: str) -> None:
 
 
 def test_adamw_is_adam_with_its_own_default_decay() -> None:
-    given, other = (rates(TrainingHyperparameters(name, 1, weight_decay=0.1), 0, 0.01) for name in ("adam", "adamw"))
+    given, other = (rates(TrainingHyperparameters(name, 1, weight_decay=0.1), 0.01) for name in ("adam", "adamw"))
     assert given._replace(optimizer=other.optimizer) == other
     agree(walk("adam", 3), walk("adamw", 3), rtol=0)
 
@@ -137,7 +137,7 @@ def test_adamw_is_adam_with_its_own_default_decay() -> None:
 def walk(name: str, steps: int, **changes: Any) -> list[Any]:
     values, slots = random_variables(0), fresh(random_variables(0))
     for gradient in gradients(steps):
-        values, slots = step(rates(settings_of(name, **changes), 0, 0.01), slots, gradient, values)
+        values, slots = step(rates(settings_of(name, **changes), 0.01), slots, gradient, values)
     return values
 
 
@@ -145,31 +145,31 @@ def walk(name: str, steps: int, **changes: Any) -> list[Any]:
 def test_weight_decay_shrinks_every_variable_by_its_share_before_the_step(name: str) -> None:
     values = random_variables(0)
     nothing = [np.zeros_like(value) for value in values]
-    moved, _ = step(rates(settings_of(name, weight_decay=0.5), 0, 0.1), fresh(values), nothing, values)
+    moved, _ = step(rates(settings_of(name, weight_decay=0.5), 0.1), fresh(values), nothing, values)
     agree(moved, [0.95 * value for value in values])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_step_of_rate_zero_moves_nothing(name: str) -> None:
     values = random_variables(0)
-    moved, _ = step(rates(settings_of(name), 0, 0.0), fresh(values), gradients()[0], values)
+    moved, _ = step(rates(settings_of(name), 0.0), fresh(values), gradients()[0], values)
     for one, two in zip(moved, values, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
 def test_the_first_step_of_adam_is_the_learning_rate_whatever_the_gradient() -> None:
     values = [np.zeros(3, np.float32)]
-    moved, _ = step(rates(settings_of("adam"), 0, 0.01), fresh(values), [np.float32([0.1, 1, -1e3])], values)
+    moved, _ = step(rates(settings_of("adam"), 0.01), fresh(values), [np.float32([0.1, 1, -1e3])], values)
     np.testing.assert_allclose(moved[0], [-0.01, -0.01, 0.01], rtol=2e-4)
 
 
 def test_a_member_that_diverges_does_not_harm_its_neighbour() -> None:
     values = [np.ones((2, 3), np.float32)]
     slots = jax.vmap(fresh)(values)
-    given = Rates(*(np.stack([of, of]) for of in rates(settings_of("adam"), 0, 0.01)))
+    given = Rates(*(np.stack([of, of]) for of in rates(settings_of("adam"), 0.01)))
     spoilt = np.float32([[np.nan] * 3, [1.0] * 3])
     moved, slots = jax.vmap(update)(given, slots, [spoilt], values)
-    alone, _ = update(rates(settings_of("adam"), 0, 0.01), fresh([values[0][1]]), [spoilt[1]], [values[0][1]])
+    alone, _ = update(rates(settings_of("adam"), 0.01), fresh([values[0][1]]), [spoilt[1]], [values[0][1]])
     assert np.isnan(np.asarray(moved[0][0])).all()
     np.testing.assert_array_equal(moved[0][1], alone[0])
 
@@ -177,7 +177,7 @@ def test_a_member_that_diverges_does_not_harm_its_neighbour() -> None:
 def test_slots_rest_as_arrays_and_go_on() -> None:
     through = walk("adam", 6)
     values, slots = random_variables(0), fresh(random_variables(0))
-    given = rates(settings_of("adam"), 0, 0.01)
+    given = rates(settings_of("adam"), 0.01)
     for number, gradient in enumerate(gradients(6)):
         if number == 3:
             flat, form = jax.tree.flatten(slots)
@@ -194,7 +194,7 @@ FACTORS = st.floats(0, 10, width=32)
 
 @given(KERNELS, FACTORS, FACTORS)
 def test_penalty_is_that_of_keras_on_kernels_alone(kernel: np.ndarray, l1: float, l2: float) -> None:
-    given = rates(settings_of("sgd", l1=l1, l2=l2), 0, 0.1)
+    given = rates(settings_of("sgd", l1=l1, l2=l2), 0.1)
     expected = l1 * np.abs(kernel.astype(float)).sum() + l2 * (kernel.astype(float) ** 2).sum()
     bias = np.full(4, 1e3, np.float32)
     assert float(penalty(given, [kernel, bias])) == pytest.approx(expected, rel=1e-4, abs=1e-6)
@@ -204,27 +204,27 @@ def test_penalty_equals_that_of_a_keras_model() -> None:
     regularizer = keras.regularizers.L1L2(l1=0.01, l2=0.02)
     layers = [keras.layers.Dense(4, kernel_regularizer=regularizer) for _ in range(2)]
     model = keras.Sequential([keras.Input((3,)), *layers])
-    given = rates(settings_of("sgd", l1=0.01, l2=0.02), 0, 0.1)
+    given = rates(settings_of("sgd", l1=0.01, l2=0.02), 0.1)
     ours = penalty(given, [variable.value for variable in model.trainable_variables])
     assert float(ours) == pytest.approx(float(sum(model.losses)), rel=1e-6)
 
 
 @given(KERNELS)
 def test_no_penalty_is_exactly_none(kernel: np.ndarray) -> None:
-    given = rates(settings_of("sgd"), 0, 0.1)
+    given = rates(settings_of("sgd"), 0.1)
     value, slope = jax.value_and_grad(lambda kernel: penalty(given, [kernel]))(kernel)
     assert float(value) == 0
     assert not np.asarray(slope).any()
 
 
 def test_penalty_of_a_network_without_kernels_is_nothing() -> None:
-    assert float(penalty(rates(settings_of("sgd", l1=1.0, l2=1.0), 0, 0.1), [np.ones(3, np.float32)])) == 0
+    assert float(penalty(rates(settings_of("sgd", l1=1.0, l2=1.0), 0.1), [np.ones(3, np.float32)])) == 0
 
 
 @given(KERNELS)
 def test_l1_pulls_all_weights_alike_and_l2_in_proportion(kernel: np.ndarray) -> None:
     def slope(l1: float, l2: float) -> np.ndarray:
-        given = rates(settings_of("sgd", l1=l1, l2=l2), 0, 0.1)
+        given = rates(settings_of("sgd", l1=l1, l2=l2), 0.1)
         return np.asarray(jax.grad(lambda kernel: penalty(given, [kernel]))(kernel))
 
     moving = kernel != 0
@@ -236,8 +236,8 @@ def test_l1_pulls_all_weights_alike_and_l2_in_proportion(kernel: np.ndarray) -> 
 def test_with_plain_steps_weight_decay_is_l2_of_half_its_size(
     kernel: np.ndarray, decay: float, learning_rate: float
 ) -> None:
-    decayed = rates(settings_of("sgd", weight_decay=decay), 0, learning_rate)
-    penalised = rates(settings_of("sgd", weight_decay=0.0, l2=decay / 2), 0, learning_rate)
+    decayed = rates(settings_of("sgd", weight_decay=decay), learning_rate)
+    penalised = rates(settings_of("sgd", weight_decay=0.0, l2=decay / 2), learning_rate)
     slope = jax.grad(lambda kernel: penalty(penalised, [kernel]))(kernel)
     one, _ = step(decayed, fresh([kernel]), [np.zeros_like(kernel)], [kernel])
     two, _ = step(penalised, fresh([kernel]), [slope], [kernel])

@@ -78,7 +78,9 @@ def test_curves_may_have_dots_in_their_names(tmp_path: Path) -> None:
     assert list(read_bracket_record(tmp_path, 0).arrays) == ["12.curve.roc.fpr"]
 
 
-@pytest.mark.parametrize("text", ["{", '{"fits": []}', '{"fits": [{}], "started": {}, "at_work": [], "complete": true}', "[]"])
+@pytest.mark.parametrize(
+    "text", ["{", '{"fits": []}', '{"fits": [{}], "started": {}, "at_work": [], "complete": true}', "[]"]
+)
 def test_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     write_bracket_record(tmp_path, filled())
     record_path(tmp_path, 3).write_text(text)

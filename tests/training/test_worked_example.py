@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import pytest
 
-from townsend.training.hyperparameters import TrainingHyperparameters, check_loss
+from townsend.training.hyperparameters import TrainingHyperparameters
 from townsend.training.losses import example_loss
 from townsend.training.optimizers import fresh, rates, update
 
@@ -36,8 +36,7 @@ W1, W2 = np.array([[0.1, 0.2], [0.3, 0.4]]), np.array([[0.5], [0.6]])
 LEARNING_RATE = 0.1
 A2 = 1 / (1 + np.exp(-0.39))  # of the second example: 0.3 x 0.5 + 0.4 x 0.6 = 0.39
 TRAINING = TrainingHyperparameters("sgd", batch_size=2, learning_rate=LEARNING_RATE)
-LOSS = check_loss(None, "binary_crossentropy")
-RATES = rates(TRAINING, LOSS, LEARNING_RATE)
+RATES = rates(TRAINING, LEARNING_RATE)
 
 
 def network(hidden: Any = "relu") -> keras.Model:
@@ -57,7 +56,7 @@ def losses_of(model: keras.Model) -> Callable[[list[Any], Any, Any], Any]:
 
     def losses(trainable: list[Any], x: Any, y: Any) -> Any:
         scores, _ = model.stateless_call(trainable, [], x)
-        return example_loss("binary_crossentropy")(RATES.loss, y, scores)
+        return example_loss("binary_crossentropy")(y, scores)
 
     return losses
 

@@ -38,12 +38,10 @@ class Rates(NamedTuple):
 
     Arguments:
         optimizer: int32, a place in `OPTIMIZERS`.
-        loss: int32, a place in `losses.known`.
         learning_rate, momentum, weight_decay, l1, l2: float32, as in `TrainingHyperparameters`.
     """
 
     optimizer: Any
-    loss: Any
     learning_rate: Any
     momentum: Any
     weight_decay: Any
@@ -65,18 +63,16 @@ class Slots(NamedTuple):
     steps: Any
 
 
-def rates(training: TrainingHyperparameters, loss_index: int, learning_rate: float) -> Rates:
+def rates(training: TrainingHyperparameters, learning_rate: float) -> Rates:
     """Return the rates of a fit in an epoch.
 
     Arguments:
         training: hyperparameters.
-        loss_index: as `check_loss` returns it.
         learning_rate: of the epoch, as `schedules.rate` returns it.
     """
     default = _ADAMW_DECAY if training.optimizer == "adamw" else 0.0
     return Rates(
         np.int32(OPTIMIZERS.index(training.optimizer)),
-        np.int32(loss_index),
         np.float32(learning_rate),
         np.float32(training.momentum),
         np.float32(default if training.weight_decay is None else training.weight_decay),
