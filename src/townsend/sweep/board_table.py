@@ -107,7 +107,8 @@ def _safe(cell: Cell) -> Cell:
 def comparable(board: Board) -> list[dict[str, Cell]]:
     """Return every row by trial, without what may differ from run to run: time, memory, host, attempts."""
     columns, rows = table(board)
-    kept = [i for i, name in enumerate(columns) if name not in _COSTS]
+    varying = {*_COSTS, *(("pareto",) if any(each.metric in _COSTS for each in board.further) else ())}
+    kept = [i for i, name in enumerate(columns) if name not in varying]
     return sorted(({columns[i]: row[i] for i in kept} for row in rows), key=lambda row: int(row["trial"] or 0))
 
 
@@ -168,7 +169,6 @@ class _Leading:
         from rich.text import Text
 
         title = f"{printable(self.board.source)}: figures on {self.board.measured_on}; 0.971(12) is 0.971 ± 0.012"
-        title += "; * on the Pareto front" if self.board.further else ""
         grid = Table(
             title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False
         )
@@ -246,6 +246,8 @@ def _footnotes(board: Board, varying: Sequence[str], further: Sequence[str], row
     fixed = [f"{name} {shown_value(board.values_of(name)[0])}" for name in board.hyperparameters if name not in varying]
     if fixed and board.rows:
         found.append(f"the same in all rows: {', '.join(fixed)}")
+    if board.front:
+        found.append(f"* on the Pareto front of {' and '.join(each.metric for each in board.objectives)}")
     if further:
         found.append(f"further columns in the CSV: {grouped(further)}")
     return [printable(line) for line in found]

@@ -148,8 +148,8 @@ def _selection_bias(board: Board, best: FitRecord) -> Verdict:
         lowest = Metric(found.value - limit if board.objective.maximise else found.value + limit, found.error)
         digits = -math.floor(math.log10(found.error)) + 1
         sentence += (
-            f": were all {number} equally good, chance alone would make the best of them {limit:.{max(digits, 0)}f} too "
-            f"good in {metric}, so expect {shown(lowest).partition(' ')[0]} to {shown(found).partition(' ')[0]}"
+            f": were all {number} equally good, chance alone would make the best of them {limit:.{max(digits, 0)}f} "
+            f"too good in {metric}, so expect {shown(lowest).partition(' ')[0]} to {shown(found).partition(' ')[0]}"
         )
     return Verdict(False, f"{sentence}; `townsend choose` reads the test set once for figures without this bias")
 

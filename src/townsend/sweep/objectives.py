@@ -42,8 +42,7 @@ def find_objectives(names: Sequence[str] | None, own: Objective, metrics: Mappin
     for name in names:
         if name not in directions:
             rule = f'objectives must be metrics of the task or of {", ".join(COLUMNS)} (got "{name}")'
-            hint = did_you_mean(name, directions) or f"; choose among {', '.join(sorted(directions))}"
-            raise ConfigError(rule + hint)
+            raise ConfigError(rule + did_you_mean(name, directions))
     if len(set(names)) < len(names):
         msg = f"objectives must differ (got {names[0]} twice); name another or leave one out"
         raise ConfigError(msg)

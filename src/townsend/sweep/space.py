@@ -23,7 +23,16 @@ from townsend.errors import ConfigError
 from townsend.sweep.conditions import configure, decisive, holds, in_order, is_conditional, plain
 from townsend.sweep.hyperparameter import Choice, Range, Space, Tied, Values, listed
 
-__all__ = ["Case", "Space", "case_rows", "cases", "grid_configurations", "grid_size", "random_configurations", "space_size"]
+__all__ = [
+    "Case",
+    "Space",
+    "case_rows",
+    "cases",
+    "grid_configurations",
+    "grid_size",
+    "random_configurations",
+    "space_size",
+]
 
 Case = Mapping[str, Sequence[Choice] | Range]
 """What each hyperparameter that is drawn is drawn from, one value for those on which a condition depends."""
@@ -92,7 +101,7 @@ def random_configurations(space: Space, seed: int, count: int) -> list[dict[str,
     if not is_conditional(space):
         names = list(drawn)
         return [dict(zip(names, values, strict=True)) for values in zip(*drawn.values(), strict=True)]
-    return [configure(space, lambda name, _, row=row: drawn[name][row]) for row in range(count)]
+    return [configure(space, _taking({name: values[row] for name, values in drawn.items()})) for row in range(count)]
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:
@@ -107,7 +116,7 @@ def _random_values(of: Sequence[Choice] | Range, uniform: NDArray[np.float64]) -
     low, high = (of.low - 0.5, of.high + 0.5) if whole else (of.low, of.high)
     numbers = low * (high / low) ** uniform if of.log else low + (high - low) * uniform
     within = np.clip(np.rint(numbers) if whole else numbers, of.low, of.high)
-    return (within.astype(np.int64) if whole else within).tolist()
+    return list((within.astype(np.int64) if whole else within).tolist())
 
 
 def cases(space: Space) -> list[Case]:
