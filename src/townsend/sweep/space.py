@@ -177,7 +177,7 @@ def _check_lists(space: Space) -> None:
         raise ConfigError(msg)
     for name, of in plain(space).items():
         if isinstance(of, Range):
-            msg = f"a grid needs lists (got a range for {name}); list its values, or choose random, tpe or walk"
+            msg = f"a grid needs lists (got a range for {name}); list its values, or choose another sampler"
             raise ConfigError(msg)
         if not of:
             msg = f"space.{name} must list at least one value (got an empty list); add one or leave the name out"
