@@ -43,6 +43,8 @@ class SpaceSummary:
         sampler: how configurations are proposed.
         configurations: how many there are; None when a range makes them endless.
         trials: how many would be trained.
+        fits: how many trainings that is: each on all folds, repeated with other seeds.
+        epochs: passes through the training examples of all fits together, at most.
         programs: programs to compile, at most: configurations that differ in more than the learning rate.
         shapes: sets of equal array shapes among them; None when batch sizes come from a range.
         parameters: trainable ones of the largest model.
@@ -56,6 +58,8 @@ class SpaceSummary:
     sampler: str
     configurations: int | None
     trials: int
+    fits: int
+    epochs: int
     programs: int
     shapes: int | None
     parameters: int
@@ -77,6 +81,7 @@ def space(settings: SweepSettings, *, length: int | None = None) -> SpaceSummary
     check_space(settings)
     size = space_size(settings.space)
     trials = settings.trials or size or 1
+    fits = trials * settings.folds * settings.repeats
     if settings.sampler == "grid" and size is not None and trials > size:
         msg = f"trials must be at most the grid's {size} configurations (got {trials}); leave `trials` out to do all"
         raise ConfigError(msg)
@@ -90,6 +95,8 @@ def space(settings: SweepSettings, *, length: int | None = None) -> SpaceSummary
         sampler=settings.sampler,
         configurations=size,
         trials=trials,
+        fits=fits,
+        epochs=fits * settings.epochs,
         programs=min(trials, _programs(settings.space) or trials),
         shapes=None if shapes is None else min(trials, shapes),
         parameters=counted,
@@ -114,6 +121,7 @@ def render_space(summary: SpaceSummary) -> RenderableType:
 def _sentences(summary: SpaceSummary) -> Iterator[str]:
     size = "endless" if summary.configurations is None else f"{summary.configurations:,}"
     yield f"configurations: {size}; the sampler {summary.sampler} trains {summary.trials:,} of them"
+    yield f"fits: {summary.fits:,} (trials x folds x repeats), of at most {summary.epochs:,} epochs together"
     shapes = "" if summary.shapes is None else f", of at most {summary.shapes:,} sets of array shapes"
     yield f"programs to compile: at most {summary.programs:,} in a process{shapes}"
     which = ", ".join(f"{name} {value}" for name, value in summary.largest.items())
