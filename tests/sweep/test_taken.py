@@ -98,7 +98,9 @@ def test_a_last_training_has_a_seed_that_no_fit_has() -> None:
 
 def test_a_changed_sample_is_not_trained_on_anew(info: RunInfo) -> None:
     (Path(str(info.settings["sample"])) / "bump.json").write_text('{"height": 0.1}')
-    with pytest.raises(InputError, match=r"needs the sample of the sweep .* other contents\); restore it, or choose wi"):
+    with pytest.raises(
+        InputError, match=r"needs the sample of the sweep .* other contents\); restore it, or choose wi"
+    ):
         train_anew(info, row_of(fits()), fits(), find_task("bump"))
 
 

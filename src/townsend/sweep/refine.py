@@ -59,7 +59,8 @@ def refine(run: Path, output: Path, top: int = 5) -> Path:
     info, ranking = run_info(run), board(run)
     leaders = ranking.ranked[:top]
     if not leaders:
-        msg = f"one configuration of {run} at least must be usable (got {len(ranking.rows)} rows, none is); widen its space"
+        rule = f"one configuration of {run} at least must be usable"
+        msg = f"{rule} (got {len(ranking.rows)} rows, none is); widen its space"
         raise InputError(msg)
     old = parse(SweepSettings, info.settings)
     values = {**info.settings, "space": _plain(narrowed(old.space, ranking, leaders))}
@@ -101,7 +102,9 @@ def narrowed(space: Space, ranking: Board, leaders: Sequence[FitRecord]) -> dict
         drawn = [row for row in ranking.ranked if name in row.hyperparameters and holds(form, row.hyperparameters)]
         leading = [row for row in leaders if row in drawn]
         narrow = _narrow(name, form, drawn, leading, ranking) if leading else form
-        found[name] = narrow.model_copy(update={"when": when}) if isinstance(narrow, Range | Values) and when else narrow
+        found[name] = (
+            narrow.model_copy(update={"when": when}) if isinstance(narrow, Range | Values) and when else narrow
+        )
     return {name: found[name] for name in space if name in found}
 
 
