@@ -27,7 +27,7 @@ from townsend.training.records import Bracket, Fit, FitRecord, Rung
 
 __all__ = ["Taken", "retrain_seed", "take_fit", "train_anew"]
 
-_RETRAIN_STREAM = 5  # keeps the last training's seed apart from every other use of a sweep's seed
+_RETRAIN_STREAM = 8  # keeps the last training's seed apart from every other use of a sweep's seed
 
 
 @dataclass(frozen=True)
