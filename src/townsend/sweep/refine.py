@@ -101,7 +101,8 @@ def narrowed(space: Space, ranking: Board, leaders: Sequence[FitRecord]) -> dict
             continue
         drawn = [row for row in ranking.ranked if name in row.hyperparameters and holds(form, row.hyperparameters)]
         leading = [row for row in leaders if row in drawn]
-        narrow = _narrow(name, form, drawn, leading, ranking) if leading else form
+        as_it_was = form if isinstance(form, Range | Values) else list(form)
+        narrow = _narrow(name, form, drawn, leading, ranking) if leading else as_it_was
         found[name] = (
             narrow.model_copy(update={"when": when}) if isinstance(narrow, Range | Values) and when else narrow
         )
