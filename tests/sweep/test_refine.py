@@ -169,7 +169,7 @@ def test_the_finer_sweep_is_the_old_one_but_for_its_space(tmp_path: Path) -> Non
     assert resolved(new)["space"]["a"]["low"] == pytest.approx(4 - 10 / 3, rel=1e-5)
     lines = output.read_text().splitlines()
     assert lines[0] == "# Narrowed by `townsend refine` from coarse (3 of 3 configurations)."
-    assert lines[1] == "# Around its best 2, trials 0, 1: auc 0.900 ± 0.010 to 0.800 ± 0.010."
+    assert lines[1] == "# Around what leads in auc: trial 0 0.900 ± 0.010, trial 1 0.800 ± 0.010."
     assert lines[2].startswith("# The seed is as it was")
 
 

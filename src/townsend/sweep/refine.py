@@ -172,11 +172,10 @@ def _plain(space: Mapping[str, Hyperparameter]) -> dict[str, Any]:
 
 
 def _comments(run: Path, ranking: Board, leaders: Sequence[FitRecord]) -> list[str]:
-    numbers = ", ".join(str(row.trial) for row in leaders)
-    figures = [shown(ranking.figure(row)) for row in (leaders[0], leaders[-1])]
+    figures = ", ".join(f"trial {row.trial} {shown(ranking.figure(row))}" for row in leaders)
     return [
         f"{_MARK} from {run.resolve().name} ({len(ranking.rows)} of {ranking.planned} configurations).",
-        f"# Around its best {len(leaders)}, trials {numbers}: {ranking.objective.metric} {' to '.join(figures)}.",
+        f"# Around what leads in {ranking.objective.metric}: {figures}.",
         "# The seed is as it was, so that the test set is one that neither sweep has seen.",
     ]
 
