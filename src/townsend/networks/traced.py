@@ -66,7 +66,9 @@ def dropout_layers(network: keras.Model) -> list[Any]:
     stock = jax_keras().layers.Dropout
 
     def is_plain(layer: Any) -> bool:
-        return type(layer) is stock and layer.noise_shape is None and layer.rate < 1 and hasattr(layer, "seed_generator")
+        return (
+            type(layer) is stock and layer.noise_shape is None and layer.rate < 1 and hasattr(layer, "seed_generator")
+        )
 
     return [layer for layer in network.layers if is_plain(layer)]
 

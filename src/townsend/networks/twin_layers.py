@@ -3,7 +3,7 @@
 What to use when
 ----------------
 - `remade`: a layer made anew with one of the calls of this file.
-- `call_switched`, `call_dropped`, `normalise`: computed as in Keras, with what is decided by `townsend.networks.choices`.
+- `call_switched`, `call_dropped`, `normalise`: as in Keras, with what `townsend.networks.choices` decides.
 - `convolve`, `pool`, `remember`: computed in another way.
 - `switched`, `dropped`: an activation by its number, dropout at a traced rate.
 """
@@ -40,7 +40,7 @@ def remade(layer: Any, call: Callable[..., Any], place: int | None, own: Any, **
         own: activation or dropout rate outside of `deciding`.
         changed: parts of its configuration.
     """
-    made = _class(type(layer), call).from_config({**layer.get_config(), **changed})
+    made = _class(layer.__class__, call).from_config({**layer.get_config(), **changed})
     made.place, made.own = place, own
     return made
 
