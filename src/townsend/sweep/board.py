@@ -27,6 +27,7 @@ from townsend.sweep.board_verdicts import board_verdicts
 from townsend.sweep.objectives import figure
 from townsend.sweep.pareto import front
 from townsend.sweep.records import read_records, run_info
+from townsend.sweep.trial_rows import measured_optimism, trial_rows
 from townsend.tasks.base import Metric, Objective
 from townsend.training.records import FitRecord, Outcome
 
@@ -64,6 +65,7 @@ class Board:
         notes: verdicts of the reader, put in front of the board's own.
         measured_on: the set on which the metrics were measured.
         further: objectives beside the one that ranks.
+        optimism: how much better than the truth the leader looks, measured with folds; None without.
         figures_maximise: whether a larger figure at a rung is better; None: as the objective.
     """
 
@@ -75,6 +77,7 @@ class Board:
     measured_on: str = "validation"
     further: tuple[Objective, ...] = ()
     figures_maximise: bool | None = None
+    optimism: Metric | None = None
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -174,7 +177,18 @@ def board(run: Path) -> Board:
     Raises InputError when the folder holds no sweep or a record is damaged.
     """
     info = run_info(run)
-    table = Board(tuple(read_records(run)), info.objective, info.trials, run.resolve().name)
+    records = read_records(run)
+    folds, repeats = int(info.settings["folds"]), int(info.settings["repeats"])
+    table = Board(
+        tuple(trial_rows(records, folds, repeats, info.objective.metric)),
+        info.objective,
+        info.trials,
+        run.resolve().name,
+        notes=() if info.stopped is None else (Verdict(True, info.stopped),),
+        further=info.further,
+        figures_maximise=info.figures_maximise,
+        optimism=measured_optimism(records, info.objective),
+    )
     return by_rank(table)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from townsend.errors import printable
 from townsend.evaluate.verdict import Verdict
+from townsend.sweep.trial_rows import SPREAD
 from townsend.tasks.base import CEILING, Metric
 from townsend.training.records import SENTENCES, FitRecord, Outcome
 
@@ -139,7 +140,11 @@ def _selection_bias(board: Board, best: FitRecord) -> Verdict:
     """
     pruned = sum(row.outcome is Outcome.PRUNED for row in board.rows)
     number, found, metric = len(board.ranked) + pruned, board.figure(best), board.objective.metric
-    columns = [name for name in board.metrics if len({row.metrics.get(name) for row in board.ranked}) > 1]
+    columns = [
+        name
+        for name in board.metrics
+        if not name.endswith(SPREAD) and len({row.metrics.get(name) for row in board.ranked}) > 1
+    ]
     sentence = f"selection-biased: trial {best.trial} was taken as the best of {number} on {board.measured_on}"
     sentence += f" ({pruned} of them stopped before by their figure on monitor)" if pruned else ""
     sentence += f", so its figures there flatter ({grouped(columns) or metric})"
@@ -151,6 +156,9 @@ def _selection_bias(board: Board, best: FitRecord) -> Verdict:
             f": were all {number} equally good, chance alone would make the best of them {limit:.{max(digits, 0)}f} "
             f"too good in {metric}, so expect {shown(lowest).partition(' ')[0]} to {shown(found).partition(' ')[0]}"
         )
+    if board.optimism is not None:
+        measured = f"{shown(board.optimism)} too good, measured"
+        sentence += f"; {measured} by choosing with all folds but one and looking at that one"
     return Verdict(False, f"{sentence}; `townsend choose` reads the test set once for figures without this bias")
 
 
