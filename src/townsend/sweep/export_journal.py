@@ -131,9 +131,7 @@ def _trial(row: FitRecord, history: History, distributions: Mapping[str, BaseDis
     if row.outcome is Outcome.PRUNED and row.figures and not math.isfinite(values[0]):
         values[0] = row.figures[-1]
     known = all(map(math.isfinite, values))
-    params = {
-        name: value for name, value in row.hyperparameters.items() if _holds(distributions.get(name), value)
-    }
+    params = {name: value for name, value in row.hyperparameters.items() if _holds(distributions.get(name), value)}
     trial = optuna.trial.create_trial(
         state=_state(row, known),
         values=values if known and _state(row, known) is not optuna.trial.TrialState.FAIL else None,
@@ -185,7 +183,7 @@ def _attributes(row: FitRecord, others: Mapping[str, Any]) -> dict[str, Any]:
         "seed": row.seed,
         "figures at rungs": list(row.figures),
     }
-    absent = (None, "", [])
+    absent: tuple[object, ...] = (None, "", [])
     return {
         name: value
         for name, value in found.items()

@@ -4,9 +4,9 @@ What to use when
 ----------------
 - `importance`: of the configurations of a board that have ended.
 
-The shares are those of functional ANOVA (Hutter, Hoos, Leyton-Brown 2014), computed by Optuna: a random forest learns the
-figure from the hyperparameters; the share of one is the variance of its prediction when all others are averaged over
-the whole space. What is left to 1 is due to hyperparameters acting together, and to noise.
+The shares are those of functional ANOVA (Hutter, Hoos, Leyton-Brown 2014), computed by Optuna: a random forest learns
+the figure from the hyperparameters; the share of one is the variance of its prediction when all others are averaged
+over the whole space. What is left to 1 is due to hyperparameters acting together, and to noise.
 
 A poor approximation where the configurations are few for their space, or where a sampler or pruning has left most of
 the space unseen: the forest then guesses. A few runaway configurations have most of the variance of a sweep; the shares
@@ -155,7 +155,9 @@ def _doubt(figures: Floats, errors: Floats, columns: Mapping[str, _Column]) -> V
     from scipy.stats import chi2
 
     if len(figures) < LEAST:
-        sentence = f"importance needs at least {LEAST} configurations with a figure (there are {len(figures)}): none told"
+        sentence = (
+            f"importance needs at least {LEAST} configurations with a figure (there are {len(figures)}): none told"
+        )
         return Verdict(False, sentence)
     if not columns:
         return Verdict(False, "no hyperparameter has several values in all configurations: no importance can be told")
@@ -233,7 +235,9 @@ def _reservations(table: Board, left_out: list[str]) -> list[Verdict]:
     found = []
     pruned = sum(row.outcome is Outcome.PRUNED for row in table.rows)
     if pruned:
-        sentence = f"{pruned} pruned configurations have no figure: the shares are those among the ones trained to the end"
+        sentence = (
+            f"{pruned} pruned configurations have no figure: the shares are those among the ones trained to the end"
+        )
         found.append(Verdict(False, sentence))
     if left_out:
         found.append(Verdict(False, f"not judged, as some configurations are without it: {', '.join(left_out)}"))
