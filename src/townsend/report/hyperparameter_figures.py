@@ -199,8 +199,8 @@ def _limits(table: Board) -> tuple[float, float]:
     if not len(figures):
         return 0.0, 1.0
     if table.objective.maximise:
-        return float(np.quantile(figures, _CUT)), float(figures.max())
-    return float(figures.min()), float(np.quantile(figures, 1 - _CUT))
+        return float(np.quantile(figures, _CUT, method="lower")), float(figures.max())
+    return float(figures.min()), float(np.quantile(figures, 1 - _CUT, method="higher"))
 
 
 def _inside(low: float, high: float) -> list[float]:
@@ -296,7 +296,7 @@ def importance_figure(found: Importance, path: Path) -> None:
     axes.errorbar(values, range(len(names)), xerr=errors, linestyle="none", color="black", elinewidth=1.2)
     axes.set_yticks(range(len(names)), [plain(name) for name in names])
     axes.tick_params(axis="y", which="minor", left=False, right=False)
-    axes.set_xlim(0, max(1.0, *(value + error for value, error in zip(values, errors, strict=True))))
+    axes.set_xlim(0, 1)
     axes.set_xlabel(f"share of the variance of {plain(found.objective)}")
     axes.set_title(f"importance, from {found.configurations} configurations")
     axes.legend(loc="lower right")

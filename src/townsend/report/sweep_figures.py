@@ -34,11 +34,11 @@ _MOST_NUMBERED = 12
 Drawing = Callable[[Path], None]
 
 
-def search_figures(history: History, importance: Importance) -> dict[str, Drawing]:
+def search_figures(history: History, importance: Importance | None = None) -> dict[str, Drawing]:
     """Return name -> what draws it of every figure of the search, in the order in which one reads them.
 
     Arguments:
-        history: of the sweep; importance: of its hyperparameters, drawn where something can be told.
+        history: of the sweep; importance: of its hyperparameters, drawn where given and something can be told.
     """
     table, found = history.board, dict[str, Drawing]()
     if table.best is None or len(table.rows) < 2:
@@ -46,7 +46,7 @@ def search_figures(history: History, importance: Importance) -> dict[str, Drawin
     if scales(table, history.space):
         found["parallel-coordinates"] = partial(parallel_coordinates, table, history.space)
         found["metric-against"] = partial(metric_against, table, history.space)
-    if importance.shares:
+    if importance is not None and importance.shares:
         found["importance"] = partial(importance_figure, importance)
     if any("monitor_loss" in curves for curves in history.curves.values()):
         found["learning-curves"] = partial(learning_curves, table, history.curves)
