@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from written_sweep import fit, write_sweep
 
 from townsend.report import hyperparameter_figures, sweep_figures
-from townsend.report.hyperparameter_figures import Scale, metric_against, parallel_coordinates, scales
+from townsend.report.hyperparameter_figures import metric_against, parallel_coordinates
+from townsend.report.scales import Scale, scales
 from townsend.report.style import COLOURS
 from townsend.report.sweep_figures import front, learning_curves, pareto_front, search_figures
 from townsend.sweep.history import History, read_history

@@ -9,121 +9,32 @@ What to use when
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from townsend.report.scales import Scale, scales
 from townsend.report.style import COLOURS, panels, plain, save, styled
 from townsend.sweep.board import Board
-from townsend.sweep.board_verdicts import shown_value
-from townsend.sweep.conditions import Drawn
-from townsend.sweep.history import drawn_from
-from townsend.sweep.hyperparameter import Range, Space
+from townsend.sweep.hyperparameter import Space
 from townsend.sweep.importance import Importance
 from townsend.training.records import FitRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Scale", "importance_figure", "metric_against", "parallel_coordinates", "scales"]
+__all__ = ["importance_figure", "metric_against", "parallel_coordinates"]
 
 Floats = NDArray[np.float64]
-_MOST_NAMED = 12  # values of a list beyond which numbers are drawn on an axis of numbers
-_LONGEST = 18  # characters of a value written at an axis
 _PANELS_ABREAST = 4
+_STRONG = 100  # lines of the best configurations that are not faint
 _CUT = 0.05  # share of the worst configurations below the scale of colours
 _SHARES, _OF_A_SHARE = 8, 10  # at most so many shares along a range, of so many configurations, each with its median
-_FREE = 0.12  # of the axis of a range, for configurations without a value
 _GREY = "0.6"
 _GOLDEN = 0.6180339887  # its multiples fill an interval evenly
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Where the values of a hyperparameter stand on an axis from 0 to 1.
-
-    Arguments:
-        name: of the hyperparameter.
-        values: of a list, in order; empty for numbers of a range.
-        low, high: ends of the numbers; log: whether they are set out in the logarithm.
-        absent: whether some configurations are without it; they have a place of their own at the end.
-    """
-
-    name: str
-    values: tuple[Any, ...]
-    low: float = 0.0
-    high: float = 1.0
-    log: bool = False
-    absent: bool = False
-
-    @property
-    def step(self) -> float:
-        """Return how far apart values of a list are, or what is left free for those without one."""
-        return 1.0 / (len(self.values) + self.absent) if self.values else _FREE
-
-    def place(self, row: FitRecord) -> float:
-        """Return where a configuration stands."""
-        if self.name not in row.hyperparameters:
-            return 1.0 - 0.5 * self.step
-        value = row.hyperparameters[self.name]
-        return (self.values.index(value) + 0.5) * self.step if self.values else self.at(float(value))
-
-    def at(self, number: float) -> float:
-        """Return where a number of a range stands."""
-        low, high, here = (math.log(x) if self.log else x for x in (self.low, self.high, number))
-        return (1.0 - self.step * self.absent) * ((here - low) / (high - low) if high > low else 0.5)
-
-    def ticks(self) -> list[tuple[float, str]]:
-        """Return places and what is written there."""
-        found = [((index + 0.5) * self.step, _short(value)) for index, value in enumerate(self.values)]
-        found += [] if self.values else [(self.at(number), f"{number:g}") for number in _round_numbers(self)]
-        return [*found, (1.0 - 0.5 * self.step, "left out")] if self.absent else found
-
-
-def scales(table: Board, space: Space) -> list[Scale]:
-    """Return the scales of all hyperparameters that vary, in the order of the space."""
-    drawn = drawn_from(space)
-    order = dict.fromkeys((*(name for name in space if name in table.hyperparameters), *table.hyperparameters))
-    found = [_scale(name, table, drawn.get(name, ())) for name in order if len(table.values_of(name)) > 1]
-    return [scale for scale in found if scale is not None]
-
-
-def _scale(name: str, table: Board, of: Drawn) -> Scale | None:
-    present = [row.hyperparameters[name] for row in table.rows if name in row.hyperparameters]
-    absent = len(present) < len(table.rows)
-    different = list(dict.fromkeys(present))
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in different):
-        if isinstance(of, Range):
-            low, high = min(of.low, *present), max(of.high, *present)
-            return Scale(name, (), low, high, of.log and low > 0, absent)
-        if len(different) > _MOST_NAMED:
-            low, high = min(present), max(present)
-            return Scale(name, (), low, high, low > 0 and high > 100 * low, absent)
-        return Scale(name, tuple(sorted(different)), absent=absent)
-    listed = [] if isinstance(of, Range) else [value for value in of if value in different]
-    return Scale(name, tuple(listed + [value for value in different if value not in listed]), absent=absent)
-
-
-def _round_numbers(scale: Scale) -> list[float]:
-    """Return numbers to write at an axis: powers of ten where there are two, else some four round ones."""
-    from matplotlib.ticker import MaxNLocator
-
-    if scale.log:
-        powers = range(math.ceil(math.log10(scale.low) - 1e-9), math.floor(math.log10(scale.high) + 1e-9) + 1)
-        if len(powers) > 1:
-            return [10.0**power for power in powers[:: -(-len(powers) // 6)]]
-    numbers = MaxNLocator(4).tick_values(scale.low, scale.high)
-    return [float(number) for number in numbers if scale.low <= number <= scale.high]
-
-
-def _short(value: Any) -> str:
-    text = plain(shown_value(value))
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _jitter(row: FitRecord, scale: Scale) -> float:
@@ -138,8 +49,10 @@ def parallel_coordinates(table: Board, space: Space, path: Path) -> None:
     """Draw each configuration as a line through its hyperparameters to its figure.
 
     Its colour is the figure, the better the darker and the later drawn; grey ones have no figure (pruned, diverged);
-    the best is red. Colours and last axis leave out the worst twentieth, which is drawn at its end.
+    the best is red, what is behind the best hundred faint. Colours and last axis leave out the worst twentieth, which
+    is drawn at its end.
     """
+    from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection
 
     axes_of = scales(table, space)
@@ -158,15 +71,15 @@ def parallel_coordinates(table: Board, space: Space, path: Path) -> None:
     axes.add_collection(LineCollection([line(row, None) for row in others], colors=_GREY, linewidths=0.5, alpha=faint))
     figures = [table.figure(row).value for row in ranked]
     lines = [line(row, figure) for row, figure in zip(ranked, figures, strict=True)]
-    strong = min(0.85, max(0.25, 120 / max(len(ranked), 1)))
-    shades = "viridis_r" if table.objective.maximise else "viridis"
-    coloured = LineCollection(lines, array=np.array(figures), cmap=shades, linewidths=0.9, alpha=strong)
-    coloured.set_clim(low, high)
-    axes.add_collection(coloured)
     if lines:
+        strength = np.where(np.arange(len(lines)) < len(lines) - _STRONG, 0.12, 0.8)  # a thousand would be a carpet
+        shades = "viridis_r" if table.objective.maximise else "viridis"
+        coloured = LineCollection(lines, array=np.array(figures), cmap=shades, linewidths=0.9, alpha=strength)
+        coloured.set_clim(low, high)
+        axes.add_collection(coloured)
         axes.add_collection(LineCollection(lines[-1:], colors=COLOURS["best"], linewidths=2.2))
-        bar = canvas.colorbar(coloured, ax=axes, pad=0.01, label=plain(table.objective.metric), aspect=30)
-        bar.solids.set_alpha(1.0) if bar.solids is not None else None
+        tint = ScalarMappable(coloured.norm, coloured.cmap)  # the lines' own would be as faint as they are
+        canvas.colorbar(tint, ax=axes, pad=0.01, label=plain(table.objective.metric), aspect=30)
     for index, scale in enumerate(axes_of):
         _upright(axes, index, scale.ticks())
     _upright(axes, last, [((number - low) / (high - low), f"{number:g}") for number in _inside(low, high)])

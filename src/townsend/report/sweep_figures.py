@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from townsend.report.hyperparameter_figures import importance_figure, metric_against, parallel_coordinates, scales
+from townsend.report.hyperparameter_figures import importance_figure, metric_against, parallel_coordinates
+from townsend.report.scales import scales
 from townsend.report.style import COLOURS, panels, plain, save, styled
 from townsend.sweep.board import Board
 from townsend.sweep.board_verdicts import shown
