@@ -78,7 +78,7 @@ def test_the_page_is_light_and_loads_nothing(text: str) -> None:
 
 def test_figures_of_both_sweeps_and_all_waveforms_are_there(text: str) -> None:
     alternatives = re.findall(r'<img [^>]*alt="([^"]*)"', text)
-    assert len(alternatives) == 20
+    assert len(alternatives) == 27
     for words in ("auc-all of every", "mse of every", "mae of every", "ROC", "Confusion", "Predicted against true"):
         assert [one for one in alternatives if one.startswith(words)], words
     assert text.count('class="trace"') == 6
@@ -461,4 +461,4 @@ def test_a_simulated_sample_agrees_with_its_tables(whole_run: Path) -> None:
 def test_names_with_formulas_can_be_drawn(some_run: Copy, tmp_path: Path) -> None:
     run = some_run("peaks-run")
     (run / "peaks-run").rename(run / "$\\frac{")
-    assert report(run, tmp_path / "report.html").read_text().count("<img") == 6
+    assert report(run, tmp_path / "report.html").read_text().count("<img") == 10

@@ -20,10 +20,13 @@ from townsend.experiments.drifttube.report.slides import SLIDES, Cost
 from townsend.report.distribution_figures import cost_figure
 from townsend.report.embed import drawn
 from townsend.report.figures import Drawing, board_figures, model_figures
-from townsend.report.markup import Content, Markup, data_table, details, join, paragraph, picture, tag
+from townsend.report.markup import Content, Markup, data_table, details, join, paragraph, picture, tag, verdict_list
 from townsend.report.regression_figures import comparison_figure
+from townsend.report.sweep_figures import search_figures
 from townsend.sweep.board import Board
 from townsend.sweep.board_verdicts import shown, shown_value
+from townsend.sweep.history import read_history
+from townsend.sweep.importance import importance
 from townsend.tasks.base import CEILING, Metric
 from townsend.training.records import FitRecord
 
@@ -71,6 +74,26 @@ _CAPTIONS: Mapping[str, tuple[str, str]] = {
         "Distribution of predicted minus true number of clusters",
         "Test set, before calibration, with the Gaussian fitted to it.",
     ),
+    "parallel-coordinates": (
+        "All configurations as lines through the values of their hyperparameters to their figure, the best in red",
+        "Each line is a configuration, its colour its figure on validation; grey ones were stopped or not usable.",
+    ),
+    "metric-against": (
+        "Figure of every configuration with its error over each hyperparameter, medians in black, the best in red",
+        "One panel a hyperparameter, on validation. Where the medians do not move, it hardly matters by itself.",
+    ),
+    "importance": (
+        "Bars of the share that each hyperparameter has in the variance of the figure, with errors",
+        "Functional ANOVA. What does not stand above the grey band, a random number's share, is not told from nothing.",
+    ),
+    "learning-curves": (
+        "Monitored loss by epoch of the leading configurations, others in grey, rungs as dotted lines",
+        "Epoch by epoch. At a dotted line configurations were stopped because others of their bracket were better.",
+    ),
+    "pareto-front": (
+        "Both objectives of every configuration; a red line joins those that no other betters in both",
+        "Two objectives. The red line is the best that can be had of one for each value of the other.",
+    ),
 }
 
 
@@ -90,7 +113,7 @@ def sweep_section(line: Line, task: str) -> Markup:
         drawn_ones = _DRAWN.get(task, _DRAWN_OF_PEAKS) if len(line.sweep.board.rows) > 1 else ()
         wanted = [name for name in drawn_ones if name in line.sweep.board.metrics]
         figures |= board_figures(line.sweep.path, line.sweep.board, wanted)
-        content.append(_board_table(line.sweep.board, _COLUMNS.get(task, _COLUMNS_OF_PEAKS)))
+        content += [_board_table(line.sweep.board, _COLUMNS.get(task, _COLUMNS_OF_PEAKS)), *_search(line.sweep)]
     if line.model is not None and (line.model.path / "test.npz").is_file():
         figures |= model_figures(line.model.path)
     content += [_figure(name, draw) for name, draw in figures.items()]
@@ -99,6 +122,16 @@ def sweep_section(line: Line, task: str) -> Markup:
     if line.model is not None:
         content.append(_all_figures(line.model))
     return join(*content)
+
+
+def _search(sweep: SweepPart) -> list[Markup]:
+    """Return what was searched and which hyperparameters matter, verdicts first; nothing of a single configuration."""
+    history = read_history(sweep.path)
+    told = importance(history.board, history.space)
+    drawings = search_figures(history, told)
+    if not drawings:
+        return []
+    return [verdict_list(told.verdicts), *(_figure(name, draw) for name, draw in drawings.items())]
 
 
 def _chosen(model: ModelPart) -> Markup:
