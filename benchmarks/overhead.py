@@ -35,12 +35,13 @@ PARTS = {
     "writing records": ("write_bracket_record",),
 }
 TEXT = """\
-The real coordinator with its plan, lease, bracket files and records, and the real `train_bracket` in the same process;
-only the trainer and the task are stand-ins, which give curves of {epochs} epochs, the weights of an LSTM of 481 parameters and
-one metric at once. Every file is flushed to disk before it is renamed into place, as in a sweep; so wall time is also that of the disk.
-Once a length, each in a fresh process. Random configurations are drawn from six hyperparameters, a grid is one of
-two lists. Start is what a sweep of one trial takes; it is in no other column. Peak memory is that of the process, libraries (about
-{libraries} MB) included. Board is `townsend.api.board`; the command also writes CSV and figures. {verdict}"""
+The real coordinator with its plan, lease, bracket files and records, and the real `train_bracket`, in one process; only
+trainer and task are stand-ins, which give curves of {epochs} epochs, the weights of an LSTM of 481 parameters and one
+metric at once. A file is flushed to disk before it is renamed into place, so that wall time is also that of the disk.
+Each row once, in a fresh process. Random configurations are drawn from six hyperparameters; a grid is one of two lists.
+Start is what a first sweep of one trial takes, imports included; no other column has it. Peak memory is that of the
+process, libraries (about {libraries} MB) included. Board is `townsend.api.board`; the command also writes CSV and
+figures. {verdict}"""
 
 
 class AtOnceTask:
@@ -220,7 +221,9 @@ def main() -> None:
                 )
     header = ["sampler, bracket size", "trials", "wall [ms a trial]", "CPU [ms a trial]", *PARTS, "the rest"]
     header += ["start [s]", "board [s]", "`townsend board` [s]", "peak memory [MB]", "on disk [MB]"]
-    verdict = f"The largest is {worst:.1f} ms a trial, {'below' if worst < TARGET_MS else '**above**'} the {TARGET_MS:g} ms"
+    verdict = (
+        f"The largest is {worst:.1f} ms a trial, {'below' if worst < TARGET_MS else '**above**'} the {TARGET_MS:g} ms"
+    )
     text = TEXT.format(epochs=EPOCHS, libraries=significant(libraries_mb, 2), verdict=f"{verdict} aimed at.")
     publish("overhead", [*description, "", *table(header, rows), "", text], given.results)
 

@@ -22,28 +22,30 @@ from measure import machine, parser, publish, significant, spread, table
 from sweep_runs import OWN_THREADS, SINGLE, Runs, Sweep, Trial
 
 TEXT = """\
-Core-seconds are user and system time of all processes of a contestant: interpreters, imports and compilation are in. The
-grid is the slides' (144 configurations of 4 topologies), at {examples:,} training windows, {monitor:,} monitoring and
-{validation:,} validation windows of natural prevalence, at most {epochs} epochs, patience {patience}. **The slides have
-30,000 windows and 100 epochs**: a process of TensorFlow needs {start} core-seconds before its first epoch, which weighs
-more in this short training; the last table says what the same costs make of the slides' size. Median (smallest to
-largest) of {seeds} sweep seeds, each with its own windows and initial weights.
+Core-seconds are user and system time of all processes of a contestant: interpreters, imports and compilation are in.
+The grid is {config} ({grid} configurations, {topologies} topologies), at {examples:,} training windows, {monitor:,}
+monitoring and {validation:,} validation windows of natural prevalence, at most {epochs} epochs, patience {patience}.
+**The slides have 30,000 windows and 100 epochs**: a process of TensorFlow needs {start} core-seconds before its first
+epoch, which weighs more in this short training; the last table says what the same costs make of the slides' size.
+Median (smallest to largest) of {seeds} sweep seeds, each with its own windows and initial weights.
 
-- **(a)** is one process a trial: Keras `fit` on TensorFlow with early stopping, best weights restored, trials asked of and told
-  to Optuna's journal file. {trials} trials were measured (each seed draws one of each topology) and scaled to the 144,
-  stratified by topology; its error is that of the draw. With one thread, two processes at a time: {single}
-  core-seconds a grid; with TensorFlow's own threads, one process at a time: {own}. The better one stands in the table.
-- **(b)** is the same script with Optuna's Hyperband pruner (reduction factor {factor}, least {least} epochs), told the monitoring
-  AUC each epoch; {studies}.
-- **(c)** is `townsend sweep --jobs 2`, arrays and errors of all figures included, which (a) and (b) do not make. Compilation
-  starts from an empty cache. Halving: {halving}.
-- **The target** is the best validation AUC of the whole grid minus its statistical error: {target}. The grid's AUCs are
-  those of townsend's unpruned sweep of the same seed, as (a) was measured in part; on that part the
-  two differ by {difference} (mean of townsend minus Keras, its error; {differences} pairs). {reaching} of the 144
+- **(a)** is one process a trial: Keras `fit` on TensorFlow with early stopping, best weights restored, trials asked of
+  and told to Optuna's journal file. {trials} trials were measured (each seed draws {drawn}, as many of
+  each topology) and scaled to the grid, stratified by topology; the error is that of the draw. With one thread, two
+  processes at a time: {single} core-seconds a grid; with TensorFlow's own threads, one process at a time: {own}.
+  The better one stands in the table.
+- **(b)** is the same script with Optuna's Hyperband pruner (reduction factor {factor}, least {least} epochs), told the
+  monitoring AUC each epoch, with one thread; {studies}.
+- **(c)** is `townsend sweep --jobs 2`; it makes the arrays and the errors of all figures too, which (a) and (b) do
+  not. Nothing compiled is kept from one sweep to the next. Halving: {halving}.
+- **The target** is the best validation AUC of the whole grid minus its statistical error: {target}. The grid's AUCs
+  are those of townsend's unpruned sweep of the same seed, as (a) was measured in part; on that part the two differ by
+  {difference} (mean of townsend minus Keras, with its error; {differences} pairs). {reaching} of the {grid}
   configurations reach the target.
-- **First reach** is what had been spent when a configuration at the target had been trained and judged: of (a) and (b) the expectation
-  when the grid is trained in random order, of (c) as it ran, read about once a second. Nobody knows that moment while searching:
-  one who trains the grid stops at its end. Both ratios are given; the smaller one is the harder test of townsend.
+- **First reach** is what had been spent when a configuration at the target had been trained and judged: of (a) and
+  (b) the expectation when the grid is trained in random order, of (c) as it ran, looked at once a second. Nobody knows
+  that moment while searching: one who trains the grid stops at its end, which is the last column. The smaller ratio
+  is the harder test of townsend.
 """
 
 
@@ -56,7 +58,7 @@ class Cost(NamedTuple):
     reaching_s: float
 
     def first_s(self, reaching: int, grid: int) -> float:
-        """Expected spending in random order: (grid - reaching) / (reaching + 1) fail before the first one at the target."""
+        """Expected in random order: before the first one at the target (grid - reaching) / (reaching + 1) fail."""
         return (grid - reaching) / (reaching + 1) * self.failing_s + self.reaching_s
 
 
@@ -118,6 +120,9 @@ def measured(runs: Runs, options: Any) -> list[str]:
     example = keras[better]
     arrays = runs.arrays(1)
     text = TEXT.format(
+        config=f"`{options.config}`",
+        grid=len(runs.grid),
+        topologies=len({row["topology"] for row in runs.grid}),
         examples=options.examples,
         monitor=windows(arrays, "monitor"),
         validation=windows(arrays, "validation"),
@@ -126,6 +131,7 @@ def measured(runs: Runs, options: Any) -> list[str]:
         start=spread([trial.start_s for trial in example], 2),
         seeds=len(seeds),
         trials=len(example),
+        drawn=options.trials,
         single=with_error(*totals[SINGLE]),
         own=with_error(*totals[OWN_THREADS]),
         factor=options.factor,
@@ -260,6 +266,7 @@ def at_slides_size(options: Any, keras: Sequence[Trial], grid: Any, sweeps: Sequ
 def main() -> None:
     options = parser("Core-seconds of a sweep, beside Keras on TensorFlow with Optuna.", repeats=5)
     options.add_argument("--tensorflow-python", help="interpreter that has Keras, TensorFlow and Optuna; default: this")
+    options.add_argument("--config", default="peaks.yaml", help="a shipped grid (default %(default)s, the slides')")
     options.add_argument("--examples", type=int, default=6_000, help="training windows (default %(default)s)")
     options.add_argument("--epochs", type=int, default=30, help="epochs at most (default %(default)s)")
     options.add_argument("--patience", type=int, default=9, help="epochs without a lower loss (default %(default)s)")

@@ -94,7 +94,7 @@ class Runs:
         from townsend.experiments.shipped import shipped_configs
 
         self.folder, self.python, self.options = folder, python, options
-        self.settings: dict[str, Any] = yaml.safe_load(shipped_configs()["peaks.yaml"].read_text(encoding="utf-8"))
+        self.settings: dict[str, Any] = yaml.safe_load(shipped_configs()[options.config].read_text(encoding="utf-8"))
         names, values = self.settings["space"].keys(), self.settings["space"].values()
         self.grid = [dict(zip(names, row, strict=True)) for row in product(*values)]
 
@@ -105,7 +105,7 @@ class Runs:
 
     def keras(self, seed: int, threads: str) -> list[Trial]:
         """(a): trials of a random subset, as many of each topology, the same for both numbers of threads."""
-        draw = random.Random(seed)
+        draw = random.Random(seed)  # noqa: S311 - no secrets
         topologies = self.settings["space"]["topology"]
         rows = [
             draw.choice([row for row in self.grid if row["topology"] == topologies[number % len(topologies)]])
@@ -117,7 +117,8 @@ class Runs:
 
     def study(self, seed: int) -> list[Trial]:
         """(b): the grid in random order under Optuna's Hyperband pruner."""
-        rows = random.Random(seed).sample(self.grid, min(self.options.study_trials, len(self.grid)))
+        shuffled = random.Random(seed).sample(self.grid, len(self.grid))  # noqa: S311 - no secrets
+        rows = shuffled[: self.options.study_trials]
         name = f"hyperband-{seed}"
         return [Trial(*one) for one in self._kept(name, lambda: self._trials(name, seed, rows, SINGLE, pruned=True))]
 
@@ -136,7 +137,13 @@ class Runs:
         import yaml
 
         given, run = self.options, self.folder / f"run-{name}"
-        settings = {**self.settings, "seed": seed, "epochs": given.epochs, "patience": given.patience}
+        settings = {
+            **self.settings,
+            "sampler": "grid",
+            "seed": seed,
+            "epochs": given.epochs,
+            "patience": given.patience,
+        }
         settings["task_settings"] = {
             "windows": given.examples,
             "validation_waveforms": given.waveforms,
@@ -167,7 +174,7 @@ class Runs:
 
         sample = self.folder / "mc"
         if not (sample / "simulation.yaml").exists():
-            # A waveform has about 15 electrons; half the windows are signal; a fifth of the waveforms is for validation.
+            # A waveform has about 15 electrons; half the windows are signal; a fifth of the waveforms validates.
             waveforms = 400 + 5 * self.options.waveforms + self.options.examples // 8
             simulate_drifttube(waveforms, sample, DriftTubeSettings(seed=1), jobs=1)
         return sample
