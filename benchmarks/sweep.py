@@ -106,7 +106,7 @@ def measured(runs: Runs, options: Any) -> list[str]:
         whole.append(runs.townsend(seed, halving=False))
         for threads, trials in keras.items():
             trials += runs.keras(seed, threads)
-        pairs += differences(whole[-1], runs.keras(seed, SINGLE) + runs.keras(seed, OWN_THREADS))
+        pairs += differences(whole[-1], runs.keras(seed, SINGLE))
         if not options.no_halving:
             halved.append(runs.townsend(seed, halving=True))
         if seed <= options.studies:
@@ -116,6 +116,7 @@ def measured(runs: Runs, options: Any) -> list[str]:
     targets = [sweep.best()["auc"] - sweep.best()["error"] for sweep in whole]
     reaching = [sweep.reaching(target) for sweep, target in zip(whole, targets, strict=True)]
     costs = [cost_of_all(keras[better], runs.grid, rows) for rows in reaching]
+    numbers = [len(rows) for rows in reaching]
     rows = table_rows(costs, whole, halved, studies, targets, reaching, len(runs.grid))
     example = keras[better]
     arrays = runs.arrays(1)
@@ -141,7 +142,7 @@ def measured(runs: Runs, options: Any) -> list[str]:
         target=spread(targets, 4),
         difference=with_error(statistics.fmean(pairs), statistics.stdev(pairs) / len(pairs) ** 0.5),
         differences=len(pairs),
-        reaching=spread([len(rows) for rows in reaching]),
+        reaching=f"{statistics.median(numbers):g} ({min(numbers)} to {max(numbers)})",
     )
     header = [
         "contestant",
@@ -163,7 +164,10 @@ def measured(runs: Runs, options: Any) -> list[str]:
         "The same costs at the slides' size, 30,000 windows and 100 epochs, in core-hours (extrapolated: training and",
         f"monitoring grow {significant(growth(options), 3)} times, all else stays; as many of the epochs are trained):",
         "",
-        *table(["contestant", "core-hours of all", "(a) / this"], at_slides_size(options, example, runs.grid, whole)),
+        *table(
+            ["contestant", "core-hours of all", "(a) / this"],
+            at_slides_size(options, example, runs.grid, whole, halved),
+        ),
     ]
 
 
@@ -204,10 +208,27 @@ def table_rows(
     return rows
 
 
+def against_hyperband(
+    studies: Sequence[Sequence[Trial]], sweeps: Sequence[Sweep], targets: Sequence[float], grid: int
+) -> str:
+    """One sentence on (b) beside the quickest (c) of the same seeds."""
+    if not studies:
+        return ""
+    found = [cost_of_study(trials, grid, target) for trials, target in zip(studies, targets, strict=False)]
+    totals = [cost.total_s / sweep.cpu_s for (cost, _), sweep in zip(found, sweeps, strict=False)]
+    firsts = [
+        cost.first_s(number, grid) / reached
+        for (cost, number), sweep, target in zip(found, sweeps, targets, strict=False)
+        if number and (reached := sweep.first_s(target)) is not None
+    ]
+    first = f"{spread(firsts, 2)} times until first reach" if firsts else "one of them did not reach the target"
+    return f"- **Against (b)**: it takes {spread(totals, 2)} times the core-seconds of the last row in all, {first}.\n"
+
+
 def differences(sweep: Sweep, trials: Sequence[Trial]) -> list[float]:
     """AUC of townsend minus that of Keras, of the same configurations."""
-    ours = {tuple(fit["configuration"].items()): fit["auc"] for fit in sweep.fits}
-    pairs = [(ours[tuple(trial.configuration.items())], trial.auc) for trial in trials]
+    ours = {tuple(sorted(fit["configuration"].items())): fit["auc"] for fit in sweep.fits}
+    pairs = [(ours[tuple(sorted(trial.configuration.items()))], trial.auc) for trial in trials]
     return [one - other for one, other in pairs if one is not None and other is not None]
 
 
@@ -252,14 +273,18 @@ def growth(options: Any) -> float:
     return float(30_000 / options.examples * 100 / options.epochs)
 
 
-def at_slides_size(options: Any, keras: Sequence[Trial], grid: Any, sweeps: Sequence[Any]) -> list[list[str]]:
+def at_slides_size(
+    options: Any, keras: Sequence[Trial], grid: Any, whole: Sequence[Sweep], halved: Sequence[Sweep]
+) -> list[list[str]]:
     """Rows of what the measured costs would be for 30,000 windows and 100 epochs: training grows, all else stays."""
     more = growth(options) - 1
     grown = [trial._replace(cpu_s=trial.cpu_s + more * trial.fit_s) for trial in keras]
-    theirs, _ = stratified(grown, grid)
-    rows = [["(a)", f"{significant(theirs / 3600, 2)}", ""]]
-    ours = [sweep.cpu_s + more * sweep.steps_s for sweep in sweeps]
-    rows.append(["(c) whole grid", spread([one / 3600 for one in ours], 2), spread([theirs / one for one in ours], 2)])
+    theirs, error = stratified(grown, grid)
+    rows = [["(a) Keras, Optuna, all trained", with_error(theirs / 3600, error / 3600), ""]]
+    for name, sweeps in (("(c) townsend, all trained", whole), ("(c) townsend, halving", halved)):
+        ours = [sweep.cpu_s + more * sweep.steps_s for sweep in sweeps]
+        if ours:
+            rows.append([name, spread([one / 3600 for one in ours], 2), spread([theirs / one for one in ours], 2)])
     return rows
 
 

@@ -55,13 +55,22 @@ class Sweep:
     fits: Sequence[Mapping[str, Any]]
 
     @property
-    def compile_s(self) -> float:
-        return sum(fit["compile_s"] for fit in self.fits)
+    def steps_s(self) -> float:
+        """CPU seconds of training and monitoring: those an epoch of fits that compiled nothing, for all epochs."""
+        spent: dict[tuple[Any, ...], list[float]] = {}
+        for fit in self.fits:
+            cost = spent.setdefault(_size(fit), [0.0, 0.0])
+            if not fit["compile_s"]:
+                cost[0], cost[1] = cost[0] + fit["cpu_s"], cost[1] + fit["epochs"]
+        return sum(
+            fit["epochs"] * spent[_size(fit)][0] / spent[_size(fit)][1] if spent[_size(fit)][1] else fit["cpu_s"]
+            for fit in self.fits
+        )
 
     @property
-    def steps_s(self) -> float:
-        """CPU seconds of training and monitoring alone."""
-        return sum(max(fit["cpu_s"] - fit["compile_s"], 0.0) for fit in self.fits)
+    def compile_s(self) -> float:
+        """CPU seconds; the records have wall time alone, which is longer where the machine is shared."""
+        return sum(fit["cpu_s"] for fit in self.fits) - self.steps_s
 
     @property
     def rest_s(self) -> float:
@@ -152,7 +161,7 @@ class Runs:
         if halving:
             settings["halving"] = {"kind": given.kind, "least": given.least, "factor": given.factor}
         config = self.folder / f"{name}.yaml"
-        config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
         command = [sys.executable, "-m", "townsend", "sweep", str(config), "--sample", str(self._sample())]
 
         began = time.monotonic()
@@ -253,6 +262,11 @@ def _looks(pid: int) -> Iterator[float]:
                     return
                 spent += sum(map(int, rest[9:13]))  # user and system time, own and of children that have ended
         yield spent / tick
+
+
+def _size(fit: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What decides the time of an epoch."""
+    return fit["configuration"]["topology"], fit["configuration"]["batch_size"]
 
 
 def _best_auc(run: Path) -> float | None:
