@@ -1,14 +1,16 @@
-"""Whole epochs as one compiled program: no Python between batches.
+"""Whole epochs as one compiled program: no Python between batches, one program for all fits of a shape.
 
 What to use when
 ----------------
-- `compile_epochs`: the training and monitoring programs of a network, compiled once for equal networks.
+- `compile_epochs`: the training and monitoring programs of a network, compiled once for all that may share them.
 - `epoch_order`: which examples make which batch of an epoch.
 
-An epoch is a `lax.scan` over batches through Keras' stateless calls, so its arithmetic is that of Keras `fit` with the
-same batches; convolutions are those of the network's twin, which are quick in a loop. Weights, optimizer state and
-learning rate are arguments of a program and no part of it. The last, shorter batch is filled up with examples of weight
-zero.
+An epoch is a loop over batches through Keras' stateless calls, so its arithmetic is that of Keras `fit` with the same
+batches; convolutions are those of the network's twin, which are quick in a loop. Weights and slots of the optimizer
+are arguments of a program and no part of it, and so is what a configuration decides beside shapes and loss: optimizer,
+rates, penalties, activations, dropout. The last, shorter batch is filled up with examples of weight zero.
+
+Members side by side (`vmap`) are one program over stacked arguments; on a processor a loop over them is faster.
 """
 
 from __future__ import annotations
@@ -20,18 +22,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.networks.backend import jax_keras
+from townsend.networks.choices import Choices, choices_of, deciding
 from townsend.networks.programs import architecture, keep
 from townsend.networks.twin import for_training
 from townsend.training.hyperparameters import TrainingHyperparameters
+from townsend.training.losses import example_loss
+from townsend.training.optimizers import Rates, Slots, fresh, penalty, rates, update
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Epochs", "State", "compile_epochs", "epoch_order", "in_chunks"]
+__all__ = ["Epochs", "Given", "State", "compile_epochs", "epoch_order", "in_chunks", "start"]
 
 _CHUNK = 512  # examples a forward pass: 30,000 at once fall out of the processor's cache and take four times as long
 _ORDER_STREAM = 1  # keeps the shuffling apart from every other use of a fit's seed
+_PART_STREAM = 5  # and the choice of a part of the examples, which is the same for all fits
 
 
 class State(NamedTuple):
@@ -39,7 +44,14 @@ class State(NamedTuple):
 
     trainable: list[Any]
     other: list[Any]
-    optimizer: list[Any]
+    slots: Slots
+
+
+class Given(NamedTuple):
+    """What a configuration decides and no shape depends on."""
+
+    rates: Rates
+    choices: Choices
 
 
 @dataclass(frozen=True)
@@ -47,44 +59,43 @@ class Epochs:
     """Compiled programs of one kind of network.
 
     Arguments:
-        fresh_optimizer: state of the optimizer before its first step.
-        rate_index: where in that state the learning rate stands.
-        train: (state, x, y, order, weight) -> (state, loss, accuracy), as `fit` would show them.
-        monitor: (trainable, other, x, y, weight) -> (loss, accuracy), on examples `in_chunks`.
+        train: (state, given, x, y, order, weight, batches) -> (state, loss, accuracy), as `fit` would show them.
+        monitor: (trainable, other, given, x, y, weight) -> (loss, accuracy, scores), on examples `in_chunks`.
         compile_s: seconds that compiling took, 0 for programs that were kept.
     """
 
-    fresh_optimizer: list[Any]
-    rate_index: int
     train: Callable[..., tuple[State, Any, Any]]
-    monitor: Callable[..., tuple[Any, Any]]
+    monitor: Callable[..., tuple[Any, Any, Any]]
     compile_s: float = 0.0
 
-    def start(self, network: keras.Model, learning_rate: float | None) -> State:
-        """Return the state of `network` before its first epoch."""
-        optimizer = list(self.fresh_optimizer)
-        if learning_rate is not None:
-            optimizer[self.rate_index] = optimizer[self.rate_index] * 0 + learning_rate
-        return State(*_variables(network), optimizer)
+
+def start(network: keras.Model) -> State:
+    """Return the state of `network` before its first epoch."""
+    trainable = [variable.value for variable in network.trainable_variables]
+    return State(trainable, [variable.value for variable in network.non_trainable_variables], fresh(trainable))
 
 
 def compile_epochs(
-    network: keras.Model, training: TrainingHyperparameters, loss: str, examples: int, monitored: int
+    network: keras.Model, batch_size: int, loss: str, examples: int, monitored: int, members: int = 0
 ) -> Epochs:
     """Return the compiled programs for `network`.
 
     Arguments:
-        network: as `build_network` returns it; its weights and seeds do not matter.
-        training: optimizer and batch size.
-        loss: name of a Keras loss.
+        network: as `build_network` returns it; its weights, seeds, activations and dropout do not matter.
+        batch_size: examples a step.
+        loss: as `check_loss` returns it.
         examples, monitored: numbers of training and of monitoring examples.
+        members: fits side by side in one program, with stacked states, `Given`s, orders and weights; 0: one fit, not
+            stacked.
     """
-    key = (architecture(network), training.optimizer, training.batch_size, loss, examples, monitored)
-    programs, seconds = keep(key, lambda: _compile(network, training, loss, examples, monitored))
+    key = (architecture(network), batch_size, loss, examples, monitored, members)
+    programs, seconds = keep(key, lambda: _compile(network, batch_size, loss, examples, monitored, members))
     return replace(programs, compile_s=seconds)
 
 
-def epoch_order(examples: int, batch_size: int, seed: int, epoch: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def epoch_order(
+    examples: int, batch_size: int, seed: int, epoch: int, fraction: float = 1.0
+) -> tuple[NDArray[np.int32], NDArray[np.float32], int]:
     """Return which examples make which batch of an epoch: a function of the arguments alone.
 
     Arguments:
@@ -92,12 +103,21 @@ def epoch_order(examples: int, batch_size: int, seed: int, epoch: int) -> tuple[
         batch_size: examples a step.
         seed: of the fit.
         epoch: from 1.
+        fraction: share of the examples that the epoch takes; the same ones for all fits, a larger share holds them all.
 
-    Returns: (batches, batch_size) indices; weights of the same shape, 0 where the last batch is filled up and else 1.
+    Returns: (batches, batch_size) indices; weights of the same shape, 0 where a batch is filled up and else 1; number
+    of batches that hold examples.
     """
-    key = np.random.SeedSequence((seed, _ORDER_STREAM, epoch)).generate_state(2, np.uint64)
-    order = np.random.Generator(np.random.Philox(key=key)).permutation(examples).astype(np.int32)
-    return _in_rows(order, batch_size), _in_rows(np.ones(examples, np.float32), batch_size)
+    taken = max(1, round(examples * fraction))
+    order = _random(seed, _ORDER_STREAM, epoch).permutation(taken).astype(np.int32)
+    if taken < examples:
+        order = _random(0, _PART_STREAM, 0).permutation(examples).astype(np.int32)[order]
+    rows = -(-examples // batch_size)
+    return (
+        _in_rows(order, batch_size, rows),
+        _in_rows(np.ones(taken, np.float32), batch_size, rows),
+        -(-taken // batch_size),
+    )
 
 
 def in_chunks(*columns: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
@@ -106,76 +126,81 @@ def in_chunks(*columns: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
     return tuple(_in_rows(np.asarray(column, np.float32), _CHUNK) for column in (*columns, weight))
 
 
-def _compile(
-    network: keras.Model, training: TrainingHyperparameters, loss: str, examples: int, monitored: int
-) -> Epochs:
+def _random(seed: int, stream: int, number: int) -> np.random.Generator:
+    key = np.random.SeedSequence((seed, stream, number)).generate_state(2, np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def _compile(network: keras.Model, batch_size: int, loss: str, examples: int, monitored: int, members: int) -> Epochs:
     import jax
 
-    network = for_training(network)  # the same variables in the same order
-    optimizer = jax_keras().optimizers.get(training.optimizer)
-    optimizer.build(network.trainable_variables)
-    judge = _judge(loss)
-
-    def step(state: State, batch: tuple[Any, Any, Any]) -> tuple[State, Any]:
-        x, y, weight = batch
-
-        def objective(trainable: Any) -> tuple[Any, Any]:
-            scores, other = network.stateless_call(trainable, state.other, x, training=True)
-            sums = judge(scores, y, weight)
-            return sums[0] / weight.sum(), (other, sums)
-
-        gradients, (other, sums) = jax.grad(objective, has_aux=True)(state.trainable)
-        trainable, moments = optimizer.stateless_apply(state.optimizer, gradients, state.trainable)
-        return State(trainable, other, moments), sums
-
-    def train(state: State, x: Any, y: Any, order: Any, weight: Any) -> tuple[State, Any, Any]:
-        state, (losses, hits) = jax.lax.scan(step, state, (x[order], y[order], weight))
-        return state, losses.sum() / weight.sum(), hits.sum() / weight.sum()
-
-    def monitor(trainable: Any, other: Any, x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
-        def chunk(columns: tuple[Any, Any, Any]) -> tuple[Any, Any]:
-            scores, _ = network.stateless_call(trainable, other, columns[0], training=False)
-            return judge(scores, columns[1], columns[2])
-
-        losses, hits = jax.lax.map(chunk, (x, y, weight))
-        return losses.sum() / weight.sum(), hits.sum() / weight.sum()
-
-    fresh = [variable.value for variable in optimizer.variables]
-    rate = next(i for i, variable in enumerate(optimizer.variables) if variable is optimizer.learning_rate)
-    state = State(*_variables(network), fresh)
+    train, monitor = _programs(for_training(network), loss)
     one = np.zeros(tuple(network.inputs[0].shape[1:]), np.float32)
     x, y = np.broadcast_to(one, (examples, *one.shape)), np.zeros(examples, np.float32)
     chunks = in_chunks(np.broadcast_to(one, (monitored, *one.shape)), np.zeros(monitored, np.float32))
+    state, given = start(network), Given(rates(TrainingHyperparameters("sgd", batch_size), 0.0), choices_of(network))
+    order, weight, batches = epoch_order(examples, batch_size, 0, 1)
+    if members:
+        train = jax.vmap(train, in_axes=(0, 0, None, None, 0, 0, None))
+        monitor = jax.vmap(monitor, in_axes=(0, 0, 0, None, None, None))
+        state, given, order, weight = jax.tree.map(
+            lambda leaf: np.broadcast_to(leaf, (members, *np.shape(leaf))), (state, given, order, weight)
+        )
     return Epochs(
-        fresh,
-        rate,
-        jax.jit(train).lower(state, x, y, *epoch_order(examples, training.batch_size, 0, 1)).compile(),
-        jax.jit(monitor).lower(state.trainable, state.other, *chunks).compile(),
+        jax.jit(train).lower(state, given, x, y, order, weight, batches).compile(),
+        jax.jit(monitor).lower(state.trainable, state.other, given, *chunks).compile(),
     )
 
 
-def _judge(loss: str) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
-    """Return a function that sums the loss, and the examples on the right side of 1/2, over a batch."""
-    keras = jax_keras()
-    found = keras.losses.get(loss)
-    example_loss = found.call if isinstance(found, keras.losses.Loss) else found
+def _programs(twin: keras.Model, loss: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the functions to be compiled, for one fit."""
+    import jax
+
+    losses = example_loss(loss)
 
     def judge(scores: Any, y: Any, weight: Any) -> tuple[Any, Any]:
+        """Sum the loss, and the examples on the right side of 1/2, over a batch."""
         hits = (scores[:, 0] > 0.5) == (y > 0.5)
-        return (example_loss(y[:, None], scores) * weight).sum(), (hits * weight).sum()
+        return (losses(y, scores) * weight).sum(), (hits * weight).sum()
 
-    return judge
+    def step(state: State, given: Given, x: Any, y: Any, weight: Any) -> tuple[State, Any]:
+        def objective(trainable: Any) -> tuple[Any, Any]:
+            with deciding(given.choices, weight):
+                scores, other = twin.stateless_call(trainable, state.other, x, training=True)
+            sums = judge(scores, y, weight)
+            return sums[0] / weight.sum() + penalty(given.rates, trainable), (other, sums)
+
+        gradients, (other, sums) = jax.grad(objective, has_aux=True)(state.trainable)
+        trainable, slots = update(given.rates, state.slots, gradients, state.trainable)
+        return State(trainable, other, slots), sums
+
+    def train(
+        state: State, given: Given, x: Any, y: Any, order: Any, weight: Any, batches: Any
+    ) -> tuple[State, Any, Any]:
+        def batch(number: Any, carried: tuple[State, Any, Any]) -> tuple[State, Any, Any]:
+            state, losses, hits = carried
+            rows = order[number]
+            state, sums = step(state, given, x[rows], y[rows], weight[number])
+            return state, losses + sums[0], hits + sums[1]
+
+        state, losses, hits = jax.lax.fori_loop(0, batches, batch, (state, np.float32(0), np.float32(0)))
+        return state, losses / weight.sum(), hits / weight.sum()
+
+    def monitor(trainable: Any, other: Any, given: Given, x: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
+        def chunk(columns: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+            with deciding(given.choices):
+                scores, _ = twin.stateless_call(trainable, other, columns[0], training=False)
+            return *judge(scores, columns[1], columns[2]), scores[:, 0]
+
+        losses, hits, scores = jax.lax.map(chunk, (x, y, weight))
+        return losses.sum() / weight.sum(), hits.sum() / weight.sum(), scores.reshape(-1)
+
+    return train, monitor
 
 
-def _variables(network: keras.Model) -> tuple[list[Any], list[Any]]:
-    """Return the values of the trainable and of all other variables."""
-    trainable = [variable.value for variable in network.trainable_variables]
-    return trainable, [variable.value for variable in network.non_trainable_variables]
-
-
-def _in_rows(values: NDArray[Any], length: int) -> NDArray[Any]:
-    """Cut `values` into rows of `length`, the last one filled up with zeros."""
-    rows = -(-len(values) // length)
+def _in_rows(values: NDArray[Any], length: int, rows: int | None = None) -> NDArray[Any]:
+    """Cut `values` into rows of `length`, filled up with zeros; as many rows as it takes, or `rows`."""
+    rows = -(-len(values) // length) if rows is None else rows
     filled = np.zeros((rows * length, *values.shape[1:]), values.dtype)
     filled[: len(values)] = values
     return filled.reshape(rows, length, *values.shape[1:])
