@@ -123,6 +123,7 @@ def test_undisturbed_sweep_halves_and_trains_no_epoch_twice(whole: Sweep) -> Non
     assert len(trained) == len(set(trained)) == sum(record.epochs for record in read_records(whole.run))
 
 
+@pytest.mark.timeout(600)  # thirty processes after one another
 def test_sweep_killed_at_twenty_moments_leaves_what_an_undisturbed_one_leaves(whole: Sweep, tmp_path: Path) -> None:
     seed = int(os.environ.get("TOWNSEND_TEST_SEED") or random.SystemRandom().randrange(10**6))
     print(f"TOWNSEND_TEST_SEED={seed} draws the same moments")  # noqa: T201 - shown when the test fails
