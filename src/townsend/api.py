@@ -9,6 +9,8 @@ What to use when
 - `space`: what a sweep would search, counted (`townsend space`).
 - `sweep`: train all configurations of a grid on a sample (`townsend sweep`).
 - `board`: rank what a sweep has found (`townsend board`).
+- `dashboard`: show a sweep in Optuna's dashboard (`townsend dashboard`).
+- `export_journal`, `export_tensorboard`: a sweep for Optuna or TensorBoard (`townsend export`).
 - `choose`: take the best network out of a sweep (`townsend choose`).
 - `find_peaks`: apply a chosen network to measured traces (`townsend find-peaks`).
 - `assemble`: join a finder and a clusteriser, calibrated (`townsend assemble`).
@@ -35,12 +37,18 @@ if TYPE_CHECKING:
     from townsend.sweep.board import board
     from townsend.sweep.choose import choose
     from townsend.sweep.coordinator import sweep
+    from townsend.sweep.dashboard import dashboard
     from townsend.sweep.describe_space import space
+    from townsend.sweep.export_journal import export_journal
+    from townsend.sweep.export_tensorboard import export_tensorboard
 
 __all__ = [
     "assemble",
     "board",
     "choose",
+    "dashboard",
+    "export_journal",
+    "export_tensorboard",
     "find_peaks",
     "noise",
     "read",
@@ -56,6 +64,9 @@ _HOMES = {
     "assemble": "townsend.experiments.drifttube.reconstruction.assemble",
     "board": "townsend.sweep.board",
     "choose": "townsend.sweep.choose",
+    "dashboard": "townsend.sweep.dashboard",
+    "export_journal": "townsend.sweep.export_journal",
+    "export_tensorboard": "townsend.sweep.export_tensorboard",
     "find_peaks": "townsend.experiments.drifttube.peaks.find_peaks",
     "noise": "townsend.experiments.drifttube.noise.measure_noise",
     "read": "townsend.experiments.drifttube.reading.read",

@@ -25,6 +25,8 @@ _IN_ORDER_OF_USE = (
     "space",
     "sweep",
     "board",
+    "dashboard",
+    "export",
     "choose",
     "find-peaks",
     "assemble",
@@ -259,6 +261,35 @@ def board(
         _say(f"all columns: {target}")
     if run is not None:
         _say(f"figures: {draw_board(run, run / 'figures')}")
+
+
+@app.command()
+def dashboard(
+    run: Annotated[Path, typer.Argument(help="Folder of a sweep, which may be running.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any free one.")] = 8080,
+) -> None:
+    """Show a sweep in Optuna's dashboard. Listens on this machine only, follows the sweep, ends with Ctrl-C."""
+    from townsend.api import dashboard as serve
+
+    serve(run, port, lambda address: _say(f"dashboard of {run}: {address} (Ctrl-C ends it)"))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a sweep, which may be running.")],
+    journal: Annotated[Path | None, typer.Option(help="Optuna journal to write.")] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="Folder of TensorBoard's event files to write.")] = None,
+) -> None:
+    """Write what a sweep has left for Optuna or TensorBoard. An export: townsend does not read it back."""
+    from townsend.api import export_journal, export_tensorboard
+
+    if journal is None and tensorboard is None:
+        msg = "export needs something to write (got neither); say --journal FILE, --tensorboard FOLDER or both"
+        raise InputError(msg)
+    if journal is not None:
+        _say(f"Optuna journal: {export_journal(run, journal)}")
+    if tensorboard is not None:
+        _say(f"event files: {export_tensorboard(run, tensorboard)}; now: tensorboard --logdir {tensorboard}")
 
 
 @app.command()

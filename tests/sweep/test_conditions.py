@@ -184,16 +184,16 @@ def test_too_many_cases_are_refused() -> None:
 
 
 def test_what_training_needs_must_have_a_value_in_every_case() -> None:
-    check_space(settings(SPACE, sampler="random"))
+    check_space(settings(SPACE, sampler="random"), "binary_crossentropy")
     bare = {**SPACE, "dropout": {"values": [0.1], "when": {"topology": ["32 64 1"]}}}
     with pytest.raises(ConfigError, match=r"space\.dropout must always have a value.*give `otherwise`"):
-        check_space(settings(bare, sampler="random"))
+        check_space(settings(bare, sampler="random"), "binary_crossentropy")
 
 
 def test_a_bad_value_in_a_rare_case_is_found_before_training() -> None:
     rare = {**SPACE, "learning_rate": {"values": [-1.0], "when": ON_SGD}}
     with pytest.raises(ConfigError, match="learning_rate must be a number above 0"):
-        check_space(settings(rare, sampler="random"))
+        check_space(settings(rare, sampler="random"), "binary_crossentropy")
     unheard = {**SPACE, "dropout": {"values": [0.1], "when": ON_SGD, "otherwise": 2.0}}
     with pytest.raises(ConfigError, match="dropout must be a number in"):
-        check_space(settings(unheard, sampler="random"))
+        check_space(settings(unheard, sampler="random"), "binary_crossentropy")

@@ -16,6 +16,7 @@ from townsend.tasks.base import Metric, Objective
 from townsend.training.records import Bracket, Fit, FitRecord, Outcome
 
 OBJECTIVE = Objective("auc", maximise=True)
+LOSS = "binary_crossentropy"
 SPACE = {
     "topology": ["8 16 1", "4 8 1"],
     "activations": ["relu sigmoid"],
@@ -120,10 +121,10 @@ def test_seed_of_a_fit_depends_on_sweep_and_trial_alone() -> None:
 )
 def test_value_that_cannot_be_trained_is_found_before_work_begins(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        check_space(settings(space={**GRID, **change}))
-    check_space(settings())
+        check_space(settings(space={**GRID, **change}), LOSS)
+    check_space(settings(), LOSS)
 
 
 def test_range_that_cannot_be_trained_is_found_too() -> None:
     with pytest.raises(ConfigError, match="dropout must be a number"):
-        check_space(settings(space={**SPACE, "dropout": {"low": 0.0, "high": 1.0}}, sampler="tpe", trials=3))
+        check_space(settings(space={**SPACE, "dropout": {"low": 0.0, "high": 1.0}}, sampler="tpe", trials=3), LOSS)

@@ -330,7 +330,7 @@ def test_what_it_cannot_serve_is_refused_before_training(changes: dict[str, Any]
     space = {**ONE, "batch_size": changes.pop("batch_size", [100]), "learning_rate": [0.001]}
     given = {"task": "t", "sample": "s", "space": space, "sampler": "walk", **changes}
     with pytest.raises(ConfigError, match=sentence):
-        check_space(parse(SweepSettings, given))
+        check_space(parse(SweepSettings, given), "binary_crossentropy")
 
 
 def test_walk_without_trials_is_refused() -> None:

@@ -178,7 +178,7 @@ def board(run: Path) -> Board:
     """
     info = run_info(run)
     records = read_records(run)
-    folds, repeats = int(info.settings["folds"]), int(info.settings["repeats"])
+    folds, repeats = (int(info.settings.get(name, 1)) for name in ("folds", "repeats"))
     table = Board(
         tuple(trial_rows(records, folds, repeats, info.objective.metric)),
         info.objective,

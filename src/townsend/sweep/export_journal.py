@@ -23,8 +23,9 @@ import numpy as np
 
 from townsend.errors import InputError
 from townsend.files import write_text
+from townsend.sweep.conditions import Drawn
 from townsend.sweep.history import Curves, History, drawn_from, read_history, value_of
-from townsend.sweep.proposals import _distributions
+from townsend.sweep.hyperparameter import Range
 from townsend.training.records import FitRecord, Outcome
 
 if TYPE_CHECKING:
@@ -198,3 +199,17 @@ def _thinned(curves: Curves) -> dict[int, float]:
         return {}
     kept = np.unique(np.linspace(0, len(losses) - 1, _MOST_POINTS).round().astype(int))
     return {int(i) + 1: float(losses[i]) for i in kept if np.isfinite(losses[i])}
+
+
+def _distributions(drawn: Mapping[str, Drawn]) -> dict[str, BaseDistribution]:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    found: dict[str, BaseDistribution] = {}
+    for name, of in drawn.items():
+        if not isinstance(of, Range):
+            found[name] = CategoricalDistribution(list(of))
+        elif isinstance(of.low, int) and isinstance(of.high, int):
+            found[name] = IntDistribution(of.low, of.high, log=of.log)
+        else:
+            found[name] = FloatDistribution(of.low, of.high, log=of.log)
+    return found

@@ -3,13 +3,11 @@
 What to use when
 ----------------
 - `read_history`: board, space and epoch curves of a sweep, also while it runs.
-- `value_of`: an objective of a configuration, whether it is a metric or a cost.
 - `space_of`: the space that a sweep searches, as it was written; `drawn_from`: what each value was taken from.
 """
 
 from __future__ import annotations
 
-import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,17 +23,13 @@ from townsend.sweep.board import Board, board
 from townsend.sweep.conditions import Drawn, plain
 from townsend.sweep.hyperparameter import Hyperparameter, Range, Space, Tied, Values
 from townsend.sweep.records import RunInfo, run_info
-from townsend.tasks.base import Objective
 from townsend.training.record_file import arrays_path, read_bracket_record
 from townsend.training.records import FitRecord
 
-__all__ = ["CURVES", "Curves", "History", "drawn_from", "objectives_of", "read_history", "space_of", "value_of"]
+__all__ = ["CURVES", "Curves", "History", "drawn_from", "read_history", "space_of"]
 
 CURVES = ("loss", "monitor_loss", "accuracy", "monitor_accuracy", "learning_rate")
 """Curves with one value an epoch; a fit has some of them."""
-
-COSTS = ("parameters", "epochs", "wall_s")
-"""Columns of a record that may be an objective; less is better."""
 
 Curves = Mapping[str, NDArray[Any]]
 
@@ -48,7 +42,6 @@ class History:
         run: its folder.
         board: one row a configuration.
         space: what it searches; empty where the settings hold none.
-        objectives: one or two figures that are bettered.
         curves: trial -> curves of its first fit (fold 0, repeat 0).
         ended: trial -> when the record of its bracket was last written, seconds since 1970.
     """
@@ -56,7 +49,6 @@ class History:
     run: Path
     board: Board
     space: Space
-    objectives: tuple[Objective, ...]
     curves: Mapping[int, Curves]
     ended: Mapping[int, float]
 
@@ -73,7 +65,7 @@ def read_history(run: Path) -> History:
         fits = read_bracket_record(run, int(path.stem), arrays=False).fits
         ended |= dict.fromkeys((fit.trial for fit in fits), path.stat().st_mtime)
         curves |= _curves(arrays_path(run, int(path.stem)), fits)
-    return History(run, board(run), space_of(info), objectives_of(info), curves, ended)
+    return History(run, board(run), space_of(info), curves, ended)
 
 
 def _curves(path: Path, fits: tuple[FitRecord, ...]) -> dict[int, Curves]:
@@ -122,16 +114,3 @@ def drawn_from(space: Space) -> dict[str, Drawn]:
 def _source(space: Space, name: str) -> str:
     form = space[name]
     return _source(space, form.same_as) if isinstance(form, Tied) else name
-
-
-def objectives_of(info: RunInfo) -> tuple[Objective, ...]:
-    """Return what a sweep betters; a metric beside the task's own objective has the same good direction."""
-    names = info.settings.get("objectives") or [info.objective.metric]
-    return tuple(Objective(name, info.objective.maximise and name not in COSTS) for name in names)
-
-
-def value_of(row: FitRecord, objective: Objective) -> float:
-    """Return an objective of a configuration, NaN where it has none."""
-    if objective.metric in row.metrics:
-        return row.metrics[objective.metric].value
-    return float(getattr(row, objective.metric)) if objective.metric in COSTS else math.nan

@@ -67,7 +67,7 @@ def run_info(run: Path) -> RunInfo:
         raise InputError(msg)
     value = read_json(run / "sweep.json")
     try:
-        objective, *further = (Objective(**each) for each in (value["objective"], *value["further"]))
+        objective, *further = (Objective(**each) for each in (value["objective"], *value.get("further", ())))
         info = RunInfo(**{**value, "objective": objective, "further": tuple(further)})
         if not (run / _STOPPED).is_file():
             return info
@@ -85,7 +85,7 @@ def write_stopped(run: Path, trials: int, because: str) -> None:
 
 def read_arrays(run: Path, fold: int = 0) -> Arrays:
     """Return the arrays on which the networks of a fold of sweep `run` were trained, memory-mapped."""
-    return Arrays.load(folds_folders(run, int(run_info(run).settings["folds"]))[fold])
+    return Arrays.load(folds_folders(run, int(run_info(run).settings.get("folds", 1)))[fold])
 
 
 def read_records(run: Path) -> list[FitRecord]:

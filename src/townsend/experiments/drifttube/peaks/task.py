@@ -171,7 +171,7 @@ def _window_figures(split: Split, scores: NDArray[np.float32], threshold: float)
     }
     at_slides = confusion_by_group(scores, split.y, split.group, SLIDES_THRESHOLD)
     balanced = {name: lambda sums, f=figure: f(balanced_counts(sums)) for name, figure in FIGURES.items()}
-    metrics: Mapping[str, bool] = {f"balanced.{name}": value for name, value in bootstrap_figures(at_slides, balanced).items()}
+    metrics = {f"balanced.{name}": value for name, value in bootstrap_figures(at_slides, balanced).items()}
     for label, point in working_points.items():
         counts = confusion_by_group(scores, split.y, split.group, point)
         metrics |= {f"{label}.{name}": value for name, value in bootstrap_figures(counts, FIGURES).items()}
