@@ -11,9 +11,8 @@ from written_sweep import curves_of, fit, write_sweep
 
 from townsend.errors import InputError
 from townsend.files import read_json, write_json
-from townsend.sweep.history import drawn_from, read_history, value_of
+from townsend.sweep.history import drawn_from, read_history
 from townsend.sweep.hyperparameter import Range, Tied, Values
-from townsend.tasks.base import Objective
 from townsend.training.record_file import BracketRecord, write_bracket_record
 
 
@@ -63,10 +62,3 @@ def test_ties_and_values_otherwise_belong_to_what_is_drawn() -> None:
     assert found["b"] == found["c"] == [1, 2, 0]
     assert found["d"] == [1, 2, 3]
     assert isinstance(found["e"], Range)
-
-
-def test_an_objective_is_a_metric_or_a_cost() -> None:
-    row = fit(1, 0.9)
-    assert value_of(row, Objective("auc", True)) == 0.9
-    assert value_of(row, Objective("parameters", False)) == 101
-    assert np.isnan(value_of(row, Objective("host", False)))

@@ -10,8 +10,7 @@ import pytest
 from townsend.config import parse
 from townsend.errors import ConfigError
 from townsend.sweep.brackets import check_space, fit_seed, make_plan
-from townsend.sweep.proposals import Proposals
-from townsend.sweep.settings import Range, SweepSettings
+from townsend.sweep.settings import SweepSettings
 from townsend.tasks.base import Metric, Objective
 from townsend.training.records import Bracket, Fit, FitRecord, Outcome
 

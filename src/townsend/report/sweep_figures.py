@@ -22,8 +22,9 @@ from townsend.report.scales import scales
 from townsend.report.style import COLOURS, panels, plain, save, styled
 from townsend.sweep.board import Board
 from townsend.sweep.board_verdicts import shown
-from townsend.sweep.history import COSTS, Curves, History, value_of
+from townsend.sweep.history import Curves, History
 from townsend.sweep.importance import Importance
+from townsend.sweep.objectives import COLUMNS, figure
 from townsend.tasks.base import Objective
 from townsend.training.records import FitRecord, Outcome
 
@@ -51,8 +52,8 @@ def search_figures(history: History, importance: Importance | None = None) -> di
         found["importance"] = partial(importance_figure, importance)
     if any("monitor_loss" in curves for curves in history.curves.values()):
         found["learning-curves"] = partial(learning_curves, table, history.curves)
-    if len(history.objectives) > 1:
-        found["pareto-front"] = partial(pareto_front, table, history.objectives)
+    if len(history.board.objectives) > 1:
+        found["pareto-front"] = partial(pareto_front, table, history.board.objectives)
     return found
 
 
@@ -135,8 +136,8 @@ def pareto_front(table: Board, objectives: Sequence[Objective], path: Path) -> N
         table: of the sweep; objectives: two; path: picture to write.
     """
     up, across = objectives[0], objectives[1]
-    rows = [row for row in table.ranked if np.isfinite([value_of(row, up), value_of(row, across)]).all()]
-    points = [(value_of(row, across), value_of(row, up)) for row in rows]
+    rows = [row for row in table.ranked if np.isfinite([figure(row, up).value, figure(row, across).value]).all()]
+    points = [(figure(row, across).value, figure(row, up).value) for row in rows]
     best = front(points, (across.maximise, up.maximise))
     canvas, (axes,) = panels(1, 1, 7.2, 4.8)
     look: dict[str, Any] = {"linestyle": "none", "marker": "o", "elinewidth": 0.7}
@@ -148,7 +149,7 @@ def pareto_front(table: Board, objectives: Sequence[Objective], path: Path) -> N
     for index in best if len(best) <= _MOST_NUMBERED else ():
         axes.annotate(str(rows[index].trial), points[index], xytext=(5, -10), textcoords="offset points", fontsize=8.5)
     values = np.array([point[0] for point in points])
-    if across.metric in COSTS and len(values) and values.min() > 0 and values.max() > 10 * values.min():
+    if across.metric in COLUMNS and len(values) and values.min() > 0 and values.max() > 10 * values.min():
         axes.set_xscale("log")
     axes.set_xlabel(f"{plain(across.metric)} ({'more' if across.maximise else 'less'} is better)")
     axes.set_ylabel(f"{plain(up.metric)} ({'more' if up.maximise else 'less'} is better)")

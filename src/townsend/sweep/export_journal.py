@@ -24,8 +24,9 @@ import numpy as np
 from townsend.errors import InputError
 from townsend.files import write_text
 from townsend.sweep.conditions import Drawn
-from townsend.sweep.history import Curves, History, drawn_from, read_history, value_of
+from townsend.sweep.history import Curves, History, drawn_from, read_history
 from townsend.sweep.hyperparameter import Range
+from townsend.sweep.objectives import figure
 from townsend.training.records import FitRecord, Outcome
 
 if TYPE_CHECKING:
@@ -108,12 +109,12 @@ def journal_of(history: History) -> Journal:
     journal = Journal()
     study = optuna.create_study(
         study_name=history.board.source,
-        directions=["maximize" if objective.maximise else "minimize" for objective in history.objectives],
+        directions=["maximize" if objective.maximise else "minimize" for objective in history.board.objectives],
         storage=optuna.storages.JournalStorage(cast("BaseJournalBackend", journal)),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names([objective.metric for objective in history.objectives])
+        study.set_metric_names([objective.metric for objective in history.board.objectives])
     study.set_user_attr("verdicts", [verdict.sentence for verdict in history.board.verdicts])
     rows = {row.trial: row for row in history.board.rows}
     distributions = _distributions(drawn_from(history.space))
@@ -128,7 +129,7 @@ def journal_of(history: History) -> Journal:
 def _trial(row: FitRecord, history: History, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
     import optuna
 
-    values = [value_of(row, objective) for objective in history.objectives]
+    values = [figure(row, objective).value for objective in history.board.objectives]
     if row.outcome is Outcome.PRUNED and row.figures and not math.isfinite(values[0]):
         values[0] = row.figures[-1]
     known = all(map(math.isfinite, values))

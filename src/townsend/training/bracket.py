@@ -1,10 +1,14 @@
-"""The fits of a bracket: trained from rung to rung, halved at each, on disk before the next begins."""
+"""The fits of a bracket: trained from rung to rung and halved at each.
+
+What has ended is on disk before the next fit begins, or a second later: a killed process repeats no more than that.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 import platform
+import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +39,7 @@ Named = Mapping[str, NDArray[Any]]
 Report = Callable[[FitRecord | None], None]
 
 _TO_THE_END = Rung(epochs=1 << 62)
+_HOLD_S = 1.0  # records are written no more often: a bracket of quick fits would spend its time on the disk
 
 
 @dataclass(frozen=True)
@@ -99,20 +104,31 @@ class _Training:
         self._arrays = [Arrays.load(folder) for folder in folds_folders(run, work.folds)]
         self._record = read_bracket_record(run, work.bracket.number)
         left = [fit.label for fit in work.bracket.fits if fit.label not in self._record.ended]
+        # A process has died at this bracket before: each step goes to disk, so that it is known at which fit.
+        self._wary = bool(self._record.started)
+        self._held: list[FitRecord] = []
+        self._saved_s = -math.inf
         found = {label: read_checkpoint(run, work.bracket.number, label) for label in left}
         self._resting: dict[str, Progress] = {label: where for label, where in found.items() if where is not None}
 
     def run_all(self) -> None:
         """Train all fits from rung to rung."""
+        try:
+            self._run_rungs()
+        finally:
+            if self._held:
+                self._save()
+        self._record = replace(self._record, complete=True)
+        write_bracket_record(self._run, self._record, arrays=False)
+        remove_checkpoints(self._run, self._work.bracket.number)
+
+    def _run_rungs(self) -> None:
         alive: Sequence[Fit] = self._work.bracket.fits
         for number, rung in enumerate((*self._work.bracket.rungs, _TO_THE_END)):
             waiting = [fit for fit in alive if fit.label not in self._record.ended and self._rests(fit) <= number]
             for pack in self._trainer.packs(waiting, self._arrays):
                 self._advance(pack, rung)
             alive = self._halve(alive, number, rung)
-        self._record = replace(self._record, complete=True)
-        write_bracket_record(self._run, self._record, arrays=False)
-        remove_checkpoints(self._run, self._work.bracket.number)
 
     def _rests(self, fit: Fit) -> int:
         return len(self._resting[fit.label].figures) if fit.label in self._resting else 0
@@ -120,7 +136,7 @@ class _Training:
     def _advance(self, pack: Sequence[Fit], rung: Rung) -> None:
         """Bring the fits of a pack to a rung, or to their end; what fails together is tried one by one."""
         self._record = self._record.starting([fit.label for fit in pack])
-        write_bracket_record(self._run, self._record, arrays=False)
+        self._save_in_time()
         reset_peak_memory()
         try:
             standing = [(fit, self._resting.get(fit.label)) for fit in pack]
@@ -182,8 +198,18 @@ class _Training:
     def _end(self, ended: Iterable[tuple[FitRecord, Named]]) -> None:
         found = [(replace(one, peak_memory_mb=round(peak_memory_mb(), 1)), arrays) for one, arrays in ended]
         self._record = self._record.with_fits(found)
-        write_bracket_record(self._run, self._record)
-        for record in self._record.fits[-len(found) :]:
+        self._held += self._record.fits[-len(found) :]
+        self._save_in_time()
+
+    def _save_in_time(self) -> None:
+        if self._wary or time.monotonic() - self._saved_s >= _HOLD_S:
+            self._save()
+
+    def _save(self) -> None:
+        """Write the record, and tell of the fits that are on disk now."""
+        write_bracket_record(self._run, self._record, arrays=bool(self._held))
+        held, self._held, self._saved_s = self._held, [], time.monotonic()
+        for record in held:
             log.info("trial %s: %s after %d epochs, %.1f s", record.label, record.outcome, record.epochs, record.wall_s)
             self._report(record)
 
