@@ -11,6 +11,7 @@ What to use when
 - `board`: rank what a sweep has found (`townsend board`).
 - `dashboard`: show a sweep in Optuna's dashboard (`townsend dashboard`).
 - `export_journal`, `export_tensorboard`: a sweep for Optuna or TensorBoard (`townsend export`).
+- `refine`: a finer sweep around the best configurations of one (`townsend refine`).
 - `choose`: take the best network out of a sweep (`townsend choose`).
 - `find_peaks`: apply a chosen network to measured traces (`townsend find-peaks`).
 - `assemble`: join a finder and a clusteriser, calibrated (`townsend assemble`).
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from townsend.sweep.coordinator import sweep
     from townsend.sweep.dashboard import dashboard
     from townsend.sweep.describe_space import space
+    from townsend.sweep.refine import refine
     from townsend.sweep.export_journal import export_journal
     from townsend.sweep.export_tensorboard import export_tensorboard
 
@@ -53,6 +55,7 @@ __all__ = [
     "noise",
     "read",
     "reconstruct",
+    "refine",
     "report",
     "simulate_drifttube",
     "space",
@@ -71,6 +74,7 @@ _HOMES = {
     "noise": "townsend.experiments.drifttube.noise.measure_noise",
     "read": "townsend.experiments.drifttube.reading.read",
     "reconstruct": "townsend.experiments.drifttube.reconstruction.reconstruct",
+    "refine": "townsend.sweep.refine",
     "report": "townsend.experiments.drifttube.report.report",
     "simulate_drifttube": "townsend.experiments.drifttube.simulation.simulate",
     "space": "townsend.sweep.describe_space",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ _IN_ORDER_OF_USE = (
     "board",
     "dashboard",
     "export",
+    "refine",
     "choose",
     "find-peaks",
     "assemble",
@@ -56,6 +58,14 @@ simulate_app = typer.Typer(no_args_is_help=True, help="Simulate a detector. Writ
 app.add_typer(simulate_app, name="simulate")
 validate_app = typer.Typer(no_args_is_help=True, help="Compare a simulation with its reference. Says what holds.")
 app.add_typer(validate_app, name="validate")
+
+
+class Halving(StrEnum):
+    """How worse configurations are stopped early."""
+
+    SUCCESSIVE = "successive"
+    HYPERBAND = "hyperband"
+
 
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: the cores of this machine.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
@@ -200,6 +210,11 @@ def sweep(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sweep.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Configurations to train; default: the whole grid.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs at most.")] = None,
+    halving: Annotated[
+        Halving | None, typer.Option(help="Stop the worse configurations early, the better go on.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(min=1, help="Folds each configuration is trained on.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Seeds each configuration is trained with.")] = None,
     windows: Annotated[int | None, typer.Option(min=1, help="Training windows of a peak finder.")] = None,
     finder: Annotated[Path | None, typer.Option(help="Folder of the peak finder whose peaks are counted.")] = None,
     jobs: Jobs = None,
@@ -219,6 +234,9 @@ def sweep(
         "seed": seed,
         "trials": trials,
         "epochs": epochs,
+        "halving": {"kind": halving.value} if halving else None,
+        "folds": folds,
+        "repeats": repeats,
     }
     of_task = {"windows": windows, "finder": str(finder) if finder else None}
     overrides["task_settings"] = {key: value for key, value in of_task.items() if value is not None} or None
@@ -293,13 +311,34 @@ def export(
 
 
 @app.command()
-def choose(run: Annotated[Path, typer.Argument(help="Folder of a sweep.")], output: Output) -> None:
+def refine(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished sweep.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="YAML file to write.")],
+    top: Annotated[int, typer.Option(min=1, help="Leading configurations that decide.")] = 5,
+) -> None:
+    """Narrow a sweep around its best configurations. Writes the YAML file of a finer one."""
+    from townsend.api import refine as refine_sweep
+
+    written = refine_sweep(run, output, top)
+    _say(f"finer sweep: {written}; now: townsend sweep {written} -o FOLDER")
+
+
+@app.command()
+def choose(
+    run: Annotated[Path, typer.Argument(help="Folder of a sweep.")],
+    output: Output,
+    trial: Annotated[int | None, typer.Option(min=0, help="Another configuration than the best.")] = None,
+    retrain: Annotated[
+        bool | None,
+        typer.Option("--retrain/--no-retrain", help="Train anew on all but test; default: where the sweep has folds."),
+    ] = None,
+) -> None:
     """Take the best network of a sweep. Writes .keras file, card and figures; reads the test set once."""
     from townsend.api import choose as choose_model
     from townsend.report.figures import draw_model
     from townsend.sweep.choose import render_card
 
-    model = choose_model(run, output)
+    model = choose_model(run, output, trial=trial, retrain=retrain)
     figures = draw_model(model)
     _print(render_card(model))
     _say(f"model: {model / 'model.keras'}; card: {model / 'README.md'}; figures: {figures}")

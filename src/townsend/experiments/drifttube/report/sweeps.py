@@ -139,6 +139,9 @@ def _chosen(model: ModelPart) -> Markup:
     hyperparameters = ", ".join(f"{name} {shown_value(value)}" for name, value in card["hyperparameters"].items())
     compared, metric = card["sweep"]["configurations_compared"], card["objective"]["metric"]
     among = f"the best of {compared} configurations" if compared > 1 else "the only configuration"
+    choice = card.get("choice", {})
+    if choice.get("by") == "reader":
+        among = f"the reader's choice, number {choice['rank']} of {compared} configurations"
     return paragraph(
         f"Chosen on validation: {card['network'].upper()}, {hyperparameters}; {card['parameters']:,} parameters, kept "
         f"at epoch {card['best_epoch']} of {card['epochs']}, {among}. On test: ",
