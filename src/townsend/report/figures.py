@@ -251,8 +251,9 @@ def _classification_figures(
         table = confusion(test["scores"], test["y"], threshold)
         found["confusion"] = partial(confusion_figure, table, f"{name}, test, threshold {threshold:.3f}")
         point = (table.fp / (table.fp + table.tn), table.recall)
-        seen, unseen = ((training[f"{part}.scores"], training[f"{part}.y"]) for part in ("train", "monitor"))
-        found["scores"] = partial(score_distribution, seen, unseen, threshold, name)
+        if card.get("choice", {}).get("trained_on", "train") == "train":  # else both have been trained on
+            seen, unseen = ((training[f"{part}.scores"], training[f"{part}.y"]) for part in ("train", "monitor"))
+            found["scores"] = partial(score_distribution, seen, unseen, threshold, name)
     metric = card["objective"]["metric"]
     value, error = (np.nan if part is None else part for part in card["test"]["metrics"][metric])
     curves = {key.removeprefix("curve."): values for key, values in test.items() if key.startswith("curve.")}
