@@ -88,7 +88,7 @@ def dropped(rate: Any, x: Any, seeds: Any) -> Any:
     """Return x with a share switched off and the rest scaled up, with the numbers of Keras' own layer.
 
     Arguments:
-        rate: share in [0, 1), traced; at zero no random numbers are drawn, and x is returned bit for bit.
+        rate: share in [0, 1), traced; at zero no random numbers are drawn, and x is returned as it is.
         x: of any shape.
         seeds: Keras' seed generator; its next seed is taken at every rate.
     """
