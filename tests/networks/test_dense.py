@@ -100,7 +100,8 @@ def test_names_are_those_needed_and_those_that_may_be_left_out() -> None:
 
 @pytest.mark.parametrize("family", SMALL)
 @pytest.mark.parametrize(
-    ("activations", "batch_norm"), product(["relu sigmoid", "prelu relu", "elu prelu", "prelu prelu"], [False, True])
+    ("activations", "batch_norm"),
+    list(product(["relu sigmoid", "prelu relu", "elu prelu", "prelu prelu"], [False, True])),
 )
 def test_counted_parameters_are_those_that_keras_counts(family: str, activations: str, batch_norm: bool) -> None:
     hyperparameters, shape = SMALL[family]

@@ -6,9 +6,12 @@ What to use when
 - `moved_activations`: of which layers the activation is applied after a pooling.
 - `functions`: what an activation's number stands for.
 
-An activation is switched where it reads one number a unit, or stands between a convolution and its pooling and is
-monotone, so that it moves behind the pooling. Elsewhere it is a fixed part of the program: measured on one core, a
-switch over whole convolutions (150 x 1,021 x 32) costs a seventh of an epoch.
+An activation is switched (`lax.switch`) where measuring says it pays: where a layer gives one number a unit, or where
+the activation stands between a convolution and its pooling and is monotone, so that it moves behind the pooling.
+Elsewhere it is a fixed part of the program. Measured on one core, with the slides' networks of 32/64 and batches of
+150: an epoch takes 1.01 (LSTM) and 1.00 (CNN) times as long, to 3 %; compiling takes 3.8 s and 6.9 s in place of 2.2 s
+and 2.0 s, once a shape in place of once a choice of activations. A switch over whole convolutions (150 x 1,021 x 32)
+would cost a seventh of an epoch. A traced dropout rate costs nothing that could be measured.
 """
 
 from __future__ import annotations

@@ -55,40 +55,16 @@ def switched(place: Any, x: Any) -> Any:
 
     A tensor of rank 3 is one that a pooling has left: its activation is one of the monotone.
     """
-    return _switch(len(functions()) if x.ndim == 2 else len(MONOTONE))(place, x)
-
-
-@cache
-def _switch(count: int) -> Any:
-    """Return the switch over the first functions.
-
-    Its gradient needs one array, the slope, which the same branch computes; JAX's own gradient of a switch would store
-    what each of the branches needs.
-    """
     import jax
 
-    def with_slope(function: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, Any]]:
-        return lambda x: jax.jvp(function, (x,), (jax.numpy.ones_like(x),))
-
-    slopes = [with_slope(function) for function in functions()[:count]]
-
-    @jax.custom_jvp
-    def switch(place: Any, x: Any) -> Any:
-        return jax.lax.switch(place, functions()[:count], x)
-
-    @switch.defjvp
-    def _(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        y, slope = jax.lax.switch(primals[0], slopes, primals[1])
-        return y, slope * tangents[1]
-
-    return switch
+    return jax.lax.switch(place, functions()[: len(functions() if x.ndim == 2 else MONOTONE)], x)
 
 
 def dropped(rate: Any, x: Any, seeds: Any) -> Any:
     """Return x with a share switched off and the rest scaled up, with the numbers of Keras' own layer.
 
     Arguments:
-        rate: share in [0, 1), traced; at zero no random numbers are drawn, and x is returned bit for bit.
+        rate: share in [0, 1), traced; at zero no random numbers are drawn, and x is returned as it is.
         x: of any shape.
         seeds: Keras' seed generator; its next seed is taken at every rate.
     """
