@@ -134,7 +134,7 @@ def _largest(settings: SweepSettings, length: int) -> tuple[int, dict[str, Any]]
     shapes = grid_configurations(related(settings.space, shape_names(settings.network)), seed=0)
     sizes = [parameters(settings.network, shape, (length, 1)) for shape in shapes]
     largest = shapes[sizes.index(max(sizes))]
-    return max(sizes), {name: largest[name] for name in shape_names(settings.network)}
+    return max(sizes), {name: largest[name] for name in shape_names(settings.network) if name in largest}
 
 
 def _shapes(settings: SweepSettings) -> int | None:
