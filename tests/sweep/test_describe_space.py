@@ -25,13 +25,13 @@ GRID: dict[str, Any] = {
 
 
 def summary(length: int | None = None, network: str = "lstm", **changes: Any) -> Any:
-    given = {"task": "t", "sample": "s", "space": GRID, "network": network, **changes}
+    given = {"task": "drifttube-peaks", "sample": "s", "space": GRID, "network": network, **changes}
     return space(parse(SweepSettings, given), length=length)
 
 
 def test_a_grid_is_counted() -> None:
     found = summary()
-    assert (found.configurations, found.trials, found.programs, found.shapes) == (48, 48, 16, 4)
+    assert (found.configurations, found.trials, found.shapes) == (48, 48, 4)
     assert (found.parameters, found.largest, found.length) == (
         32 * 4 * 34 + 64 * 33 + 65,
         {"topology": "32 64 1"},
@@ -40,9 +40,9 @@ def test_a_grid_is_counted() -> None:
     assert found.hyperparameters["optimizer"] == "adam, sgd"
 
 
-def test_trials_bound_what_is_compiled() -> None:
+def test_trials_bound_the_number_of_shapes() -> None:
     found = summary(trials=3)
-    assert (found.configurations, found.trials, found.programs, found.shapes) == (48, 3, 3, 3)
+    assert (found.configurations, found.trials, found.shapes) == (48, 3, 3)
 
 
 def test_folds_and_repeats_are_counted_as_fits() -> None:
@@ -50,14 +50,22 @@ def test_folds_and_repeats_are_counted_as_fits() -> None:
     assert (found.trials, found.fits, found.epochs) == (3, 30, 1500)
 
 
+def test_halving_leaves_part_of_the_epochs() -> None:
+    halving = {"least": 2, "factor": 4}
+    assert summary(trials=16, epochs=32, halving=halving).epochs == 16 * 2 + 4 * 6 + 1 * 24  # rungs at 2 and 8 epochs
+    assert summary(trials=32, epochs=32, halving=halving).epochs == 2 * 80
+    data = summary(trials=16, epochs=32, halving={**halving, "resource": "data"})
+    assert data.epochs == round(16 * 2 / 16 + 4 * 2 / 4 + 1 * 28)  # two epochs on 1/16, two on 1/4, the rest on all
+
+
 def test_a_range_makes_it_endless() -> None:
     rate = {"low": 0.001, "high": 0.1, "log": True}
     found = summary(space={**GRID, "learning_rate": rate}, sampler="random", trials=100)
-    assert (found.configurations, found.trials, found.programs, found.shapes) == (None, 100, 16, 4)
+    assert (found.configurations, found.trials, found.shapes) == (None, 100, 4)
     assert found.hyperparameters["learning_rate"] == "0.001 to 0.1, evenly in the logarithm"
     batches = {"low": 10, "high": 300}
     found = summary(space={**GRID, "batch_size": batches}, sampler="tpe", trials=100)
-    assert (found.configurations, found.programs, found.shapes) == (24 * 291, 100, None)
+    assert (found.configurations, found.shapes) == (24 * 291, None)
     assert found.hyperparameters["batch_size"] == "whole numbers 10 to 300"
 
 
@@ -65,10 +73,10 @@ def test_conditions_and_ties_are_counted_and_told() -> None:
     rate = {"values": [0.1, 0.2], "when": {"optimizer": ["sgd"]}}
     batch = {"values": [50, 100], "when": {"topology": ["8 16 1"]}, "otherwise": 150}
     found = summary(space={**GRID, "learning_rate": rate, "batch_size": batch})
-    assert (found.configurations, found.programs, found.shapes) == (2 * 3 * 3, 2 * 2 * 3, 3)
+    assert (found.configurations, found.shapes) == (2 * 3 * 3, 3)
     assert found.hyperparameters["learning_rate"] == "0.1, 0.2 if optimizer is sgd, otherwise left out"
     tied = summary(space={**GRID, "dropout": {"same_as": "learning_rate"}})
-    assert (tied.configurations, tied.programs) == (24, 24)
+    assert tied.configurations == 24
     assert tied.hyperparameters["dropout"] == "same as learning_rate"
 
 
@@ -113,7 +121,7 @@ def test_shipped_files_are_counted_without_a_sample(townsend: Callable[..., Any]
     ("old", "new", "sentence"),
     [
         ("[adam]", "[adan]", 'did you mean "adam"'),
-        ("dropout:", "dropuot:", 'hyperparameter of network "lstm" must be a known one'),
+        ("dropout:", "dropuot:", 'space must name known hyperparameters (got "dropuot"); did you mean "dropout"'),
         ("dropout: [0.0]", "dropout: {same_as: droput}", "space.dropout must depend on a name of the space"),
         ("dropout: [0.0]", "dropout: {low: 0.0, high: 0.1}", "a grid needs lists"),
         ("task:", "tusk:", 'did you mean "task"'),

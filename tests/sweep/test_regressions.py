@@ -77,7 +77,7 @@ def test_records_have_no_threshold_and_curves_no_accuracy(line: Path) -> None:
     records = read_records(line / "run")
     assert [record.outcome for record in records] == [Outcome.FINISHED, Outcome.FINISHED]
     assert [record.threshold for record in records] == [None, None]
-    assert set(read_curves(line / "run", 0)) == {"loss", "monitor_loss"}
+    assert set(read_curves(line / "run", 0)) == {"loss", "monitor_loss", "learning_rate"}
 
 
 def test_board_ranks_from_the_smallest_error_and_has_no_column_of_thresholds(line: Path, tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from townsend.files import write_json
-from townsend.tasks.base import Metric
+from townsend.sweep.objectives import find_objectives
+from townsend.tasks.base import Metric, Objective
 from townsend.training.record_file import BracketRecord, write_bracket_record
 from townsend.training.records import FitRecord, Outcome
 
@@ -59,10 +61,12 @@ def write_sweep(
     """Write the folder of a sweep, four records a bracket."""
     settings = {"space": SPACE if space is None else space, "objectives": objectives and list(objectives)}
     info = {"settings": settings, "fingerprint": "f", "versions": {}, "sample": "s", "trials": trials or len(records)}
-    write_json(run / "sweep.json", info | {"objective": {"metric": metric, "maximise": maximise}})
+    own = Objective(metric, maximise)
+    ranking, *further = find_objectives(objectives, own, {})
+    write_json(run / "sweep.json", info | {"objective": asdict(ranking), "further": [asdict(each) for each in further]})
     for number, start in enumerate(range(0, len(records), 4)):
         bracket = BracketRecord(number)
         for record in records[start : start + 4]:
-            bracket = bracket.with_fit(record, curves_of(record), complete=True)
-        write_bracket_record(run, bracket)
+            bracket = bracket.with_fits([(record, curves_of(record))])
+        write_bracket_record(run, replace(bracket, complete=True))
     return run
