@@ -66,7 +66,7 @@ def assert_same(twin: keras.Model, network: keras.Model, x: Any, training: bool 
 def test_outputs_and_gradients_are_those_of_the_network_at_even_and_odd_lengths(bins: int, activations: str) -> None:
     network = cnn(bins, activations=activations)
     twin = for_training(network)
-    assert kinds(twin)[1:5] == ["SlicedConv1D", "FoldedMaxPooling1D"] * 2
+    assert kinds(twin)[1:5] == ["TwinConv1D", "TwinMaxPooling1D"] * 2
     x = np.random.default_rng(1).normal(size=(6, bins, 1)).astype(np.float32)
     assert_same(twin, network, x, training=True)  # with the same dropout
 
@@ -154,7 +154,7 @@ def test_convolution_that_two_layers_read_keeps_its_activation() -> None:
 def test_lstm_written_out_gives_the_outputs_of_its_network(shape: tuple[int, int], changes: dict[str, Any]) -> None:
     network = keras.Sequential([layers.Input(shape), layers.LSTM(7, **changes), layers.Dense(1)])
     twin = for_inference(network)
-    assert kinds(twin) == ["WrittenOutLSTM", "Dense"]
+    assert kinds(twin) == ["TwinLSTM", "TwinDense"]
     x = 3 * np.random.default_rng(2).normal(size=(40, *shape)).astype(np.float32)
     np.testing.assert_allclose(twin(x), network(x), rtol=2e-5, atol=2e-6)
 

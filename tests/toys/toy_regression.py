@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from toy_task import folded
 
 from townsend.config import Closed, parse, resolved
 from townsend.evaluate.regression import regression_figures
 from townsend.files import read_json, sha256_of
-from townsend.tasks.base import Arrays, Evaluation, Objective, Split
+from townsend.tasks.base import Arrays, Evaluation, Fold, Objective, Split
 
 BINS = 16
 
@@ -34,13 +35,14 @@ class SpikeTask:
     def fingerprint(self, sample: Path, settings: Mapping[str, Any]) -> str:
         return sha256_of([sample / "spikes.json", Path(settings["reader"]) / "reader.json"])
 
-    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:
+    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int, fold: Fold | None = None) -> Arrays:
         """Draw lists; the number of spikes is the target, a share `seen` of them is in the list."""
         share = read_json(sample / "spikes.json")["share"]
         seen = read_json(Path(settings["reader"]) / "reader.json")["seen"]
         random = np.random.default_rng(seed)
         names = ("train", "monitor", "validation", "test")
-        return Arrays({name: _spikes(random, settings["examples"], share, seen) for name in names}, {"seen": seen})
+        splits = {name: _spikes(random, settings["examples"], share, seen) for name in names}
+        return Arrays(folded(splits, seed, fold), {"seen": seen})
 
     def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:
         chosen = arrays.splits[split]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from townsend.errors import ConfigError
 from townsend.files import read_json, sha256_of
-from townsend.tasks.base import Arrays, Evaluation, Metric, Objective, Split
+from townsend.sample.folds import fold_sets
+from townsend.tasks.base import Arrays, Evaluation, Fold, Metric, Objective, Split
 
 KNOWN = {"examples": 200, "degenerate": "", "fail": "", "kill_file": "", "kill_times": 0}
 
@@ -34,13 +35,13 @@ class BumpTask:
     def fingerprint(self, sample: Path, settings: Any) -> str:
         return sha256_of([sample / "bump.json"])
 
-    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:
+    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int, fold: Fold | None = None) -> Arrays:
         height = read_json(sample / "bump.json")["height"]
         random = np.random.default_rng(seed)
         splits = {
             name: _bumps(random, settings["examples"], height) for name in ("train", "monitor", "validation", "test")
         }
-        return Arrays(splits, {name: settings[name] for name in KNOWN})
+        return Arrays(folded(splits, seed, fold), {name: settings[name] for name in KNOWN})
 
     def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:
         """Judge, but first make the trouble that the facts ask for."""
@@ -58,6 +59,22 @@ class BumpTask:
         right = float(np.mean((scores > at) == (y > 0.5)))
         error = float(np.sqrt(right * (1 - right) / len(y)))
         return Evaluation({"accuracy": Metric(right, error)}, at, facts["degenerate"], {"scores": scores[:10]})
+
+
+def folded(splits: Mapping[str, Split], seed: int, fold: Fold | None) -> dict[str, Split]:
+    """Return the splits of a fold: train, monitor and validation dealt anew, test as it was."""
+    if fold is None:
+        return dict(splits)
+    pool = [splits[name] for name in ("train", "monitor", "validation")]
+    x, y = np.concatenate([split.x for split in pool]), np.concatenate([split.y for split in pool])
+    sizes = {"train": len(x) - len(pool[-1]), "validation": len(x)}
+    old = {"train": np.arange(sizes["train"]), "validation": np.arange(*sizes.values()), "test": np.arange(0)}
+    rows = fold_sets(old, y.__getitem__, fold.index, fold.of, seed)
+    made = {name: Split(x[rows[name]], y[rows[name]], rows[name].astype(np.int32)) for name in ("train", "validation")}
+    found = {"train": made["train"], "monitor": made["validation"], "validation": made["validation"]}
+    if fold.index is None:
+        del found["validation"]
+    return {**found, "test": splits["test"]}
 
 
 def _bumps(random: np.random.Generator, count: int, height: float) -> Split:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from townsend.errors import ConfigError
 from townsend.networks.backend import any_keras
-from townsend.networks.values import activations, dropout_rate, layer_seeds, whole_numbers
+from townsend.networks.values import activations, dropout_layer, dropout_rate, layer_seeds, whole_numbers
 
 if TYPE_CHECKING:
     import keras
@@ -90,7 +90,7 @@ def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed
         x = layers.MaxPooling1D(_POOL, name=f"max_pooling1d{suffix}")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(_HIDDEN, activation="relu", kernel_initializer=glorot(seed=dense), name="dense")(x)
-    x = layers.Dropout(dropout_rate(hyperparameters["dropout"]), seed=dropout, name="dropout")(x)
+    x = dropout_layer(dropout_rate(hyperparameters["dropout"]), dropout, "dropout")(x)
     x = layers.Dense(1, activation="linear", kernel_initializer=glorot(seed=output), name="dense_1")(x)
     return loaded.Model(bins, x, name="cnn_network")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from townsend.errors import ConfigError
 from townsend.networks.backend import any_keras
-from townsend.networks.values import ACTIVATIONS, activations, dropout_rate, layer_seeds, whole_numbers
+from townsend.networks.values import ACTIVATIONS, activations, dropout_layer, dropout_rate, layer_seeds, whole_numbers
 
 if TYPE_CHECKING:
     import keras
@@ -77,7 +77,7 @@ def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed
     x = layers.Dense(
         hidden, activation=hidden_activation, kernel_initializer=initial.GlorotUniform(seed=dense), name="dense"
     )(x)
-    x = layers.Dropout(dropout_rate(hyperparameters["dropout"]), seed=dropout, name="dropout")(x)
+    x = dropout_layer(dropout_rate(hyperparameters["dropout"]), dropout, "dropout")(x)
     x = layers.Dense(
         outputs, activation=output_activation, kernel_initializer=initial.GlorotUniform(seed=output), name="dense_1"
     )(x)

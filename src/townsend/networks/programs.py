@@ -2,7 +2,7 @@
 
 What to use when
 ----------------
-- `architecture`: what a program depends on of a network; seeds and weights are left out.
+- `architecture`: what a program depends on of a network.
 - `keep`: the program kept under a key, else a new one, with the seconds that making it took.
 """
 
@@ -13,6 +13,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from townsend.networks.choices import dropout_layers, switchable_layers
+from townsend.networks.twin import moved_activations
 
 if TYPE_CHECKING:
     import keras
@@ -41,13 +44,28 @@ def keep(key: Hashable, make: Callable[[], Program]) -> tuple[Program, float]:
 
 
 def architecture(network: keras.Model) -> str:
-    """Return a text that is equal for networks of equal layers, whatever their seeds and weights."""
-    return json.dumps(_seedless(network.get_config()), sort_keys=True, default=str)
+    """Return a text that is equal for networks that can share a program, on the JAX backend.
+
+    Left out are seeds, weights and how they begin, and what `townsend.networks.choices` traces: activations and rates
+    of dropout. Whether an activation may move behind a pooling stays in.
+    """
+    config = network.get_config()
+    moved = moved_activations(network)
+    traced = {layer.name: {"rate": "traced"} for layer in dropout_layers(network)}
+    for layer in switchable_layers(network):
+        traced[layer.name] = {"activation": "traced, moved" if layer.name in moved else "traced"}
+    for layer in config["layers"]:
+        layer["config"] = {**layer["config"], **traced.get(layer["config"]["name"], {})}
+    return json.dumps(_startless(config), sort_keys=True, default=str)
 
 
-def _seedless(value: Any) -> Any:
+def _startless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _seedless(inner) for name, inner in value.items() if name not in _SEEDS}
+        return {name: _startless(inner) for name, inner in value.items() if not _decides_start(name)}
     if isinstance(value, list | tuple):
-        return [_seedless(inner) for inner in value]
+        return [_startless(inner) for inner in value]
     return value
+
+
+def _decides_start(name: str) -> bool:
+    return name in _SEEDS or name.endswith("_initializer")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from townsend.errors import InputError
 from townsend.networks.backend import any_keras
+from townsend.networks.choices import Choices, choices_of, deciding
 from townsend.networks.programs import architecture, keep
 from townsend.networks.stock import check_stock
 from townsend.networks.twin import for_inference
@@ -69,7 +70,7 @@ def forward(network: keras.Model, x: NDArray[Any], batch: int | None = None) -> 
 
     Batches are filled up with zeros, so that all have one shape: nothing is compiled anew for another n, and the bits
     of an output depend on its example and on `batch` alone, not on what else is in x nor on its place there. On JAX,
-    equal networks share a program, and an LSTM is computed without a loop, to rounding the same.
+    networks of equal shapes share a program, and an LSTM is computed without a loop, to rounding the same.
     """
     shape = tuple(network.input_shape[1:])
     # Whole multiples, so that no example falls into the odd rest of a vector, which is computed in another order.
@@ -99,12 +100,18 @@ def _program(network: keras.Model, batch: int) -> Callable[[NDArray[np.float32]]
 
     def make() -> Callable[..., Any]:
         twin = for_inference(network)
-        return jax.jit(lambda trainable, other, rows: twin.stateless_call(trainable, other, rows, training=False)[0])
+
+        def apply(choices: Choices, trainable: Any, other: Any, rows: Any) -> Any:
+            with deciding(choices):
+                return twin.stateless_call(trainable, other, rows, training=False)[0]
+
+        return jax.jit(apply)
 
     program, _ = keep((architecture(network), "forward", batch), make)
+    choices = choices_of(network)
     trainable = [variable.value for variable in network.trainable_variables]
     other = [variable.value for variable in network.non_trainable_variables]
-    return lambda rows: program(trainable, other, rows)
+    return lambda rows: program(choices, trainable, other, rows)
 
 
 def _config(path: Path) -> Any:

@@ -18,25 +18,32 @@ not when it is trained.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from townsend.networks.backend import jax_keras
+from townsend.networks.choices import MONOTONE, dropout_layers, switchable_layers
+from townsend.networks.twin_layers import (
+    call_dropout,
+    call_switched,
+    convolve,
+    normalise,
+    pool,
+    remade,
+    remember,
+)
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["for_inference", "for_training"]
+__all__ = ["for_inference", "for_training", "moved_activations"]
 
 _LONGEST_WRITTEN_OUT = 64  # steps; compiling takes about 0.1 s a step
-_MONOTONE = frozenset(
-    {"elu", "hard_sigmoid", "leaky_relu", "linear", "relu", "relu6", "selu", "sigmoid", "softplus", "softsign", "tanh"}
-)
+_SEEDED_RATE = 0.5  # Keras gives a layer a seed only at a rate above zero
 _Make = Callable[[Any], Any]
 
 
 def for_training(network: keras.Model) -> keras.Model:
-    """Return a twin whose Conv1D and MaxPooling1D layers are quick to train; the network itself where it has none.
+    """Return a twin whose Conv1D and MaxPooling1D layers are quick to train, and which `deciding` reaches.
 
     Arguments:
         network: on the JAX backend. Convolutions stay as they are unless they are "valid", of stride and dilation 1,
@@ -45,36 +52,90 @@ def for_training(network: keras.Model) -> keras.Model:
     An activation between a convolution and its pooling is applied after the pooling where it is monotone, which halves
     its cost and changes no maximum.
     """
-    convolutions = {layer.name for layer in network.layers if _is_plain_convolution(layer)}
-    poolings = {layer.name for layer in network.layers if _is_plain_pooling(layer)}
-    moved = _moved_activations(network, convolutions, poolings)
-    linear = jax_keras().activations.linear
-    late = {pooling: network.get_layer(convolution).activation for convolution, pooling in moved.items()}
+    moved = moved_activations(network)
+    places = _places(network)
+    replaced = _with_choices(network, places)
 
     def convolution(layer: Any) -> Any:
-        changed = {"activation": "linear"} if layer.name in moved else {}
-        return _class("Conv1D", "SlicedConv1D", _convolve).from_config({**layer.get_config(), **changed})
-
-    def pooling(layer: Any) -> Any:
-        made = _class("MaxPooling1D", "FoldedMaxPooling1D", _pool).from_config(layer.get_config())
-        made.late = late.get(layer.name, linear)
+        made = remade(layer, convolve, activation="linear")
+        if layer.name not in moved:
+            made.place, made.own = places.get(layer.name), layer.activation
         return made
 
-    return _twin(network, dict.fromkeys(convolutions, convolution) | dict.fromkeys(poolings, pooling))
+    def pooling(layer: Any) -> Any:
+        made = remade(layer, pool)
+        for convolution, after in moved.items():
+            if after == layer.name:
+                made.place, made.monotone = places.get(convolution), True
+                made.own = network.get_layer(convolution).activation
+        return made
+
+    for layer in network.layers:
+        if _is_plain_convolution(layer):
+            replaced[layer.name] = convolution
+        elif _is_plain_pooling(layer):
+            replaced[layer.name] = pooling
+    return _twin(network, replaced)
 
 
 def for_inference(network: keras.Model) -> keras.Model:
-    """Return a twin whose LSTM layers are quick to apply; the network itself where it has none.
+    """Return a twin whose LSTM layers are quick to apply, and which `deciding` reaches.
 
     Arguments:
         network: on the JAX backend. An LSTM stays as it is unless it reads few steps, forward, and gives its last
             state alone.
     """
+    replaced = _with_choices(network, _places(network))
+    for layer in network.layers:
+        if _is_plain_lstm(layer):
+            replaced[layer.name] = lambda lstm: remade(lstm, remember)
+    return _twin(network, replaced)
 
-    def lstm(layer: Any) -> Any:
-        return _class("LSTM", "WrittenOutLSTM", _remember).from_config(layer.get_config())
 
-    return _twin(network, {layer.name: lstm for layer in network.layers if _is_plain_lstm(layer)})
+def moved_activations(network: keras.Model) -> dict[str, str]:
+    """Return convolution -> pooling, of those whose activation `for_training` applies after the pooling."""
+    convolutions = [layer for layer in network.layers if _is_plain_convolution(layer)]
+    poolings = {layer.name for layer in network.layers if _is_plain_pooling(layer)}
+    fed: dict[int, list[str]] = {id(tensor): ["output of the network"] for tensor in network.outputs}
+    for layer in network.layers:
+        for node in layer._inbound_nodes:
+            for tensor in node.input_tensors:
+                fed.setdefault(id(tensor), []).append(layer.name)
+    found = {}
+    for layer in convolutions:
+        readers = fed.get(id(layer.output), []) if len(layer._inbound_nodes) == 1 else []
+        if len(readers) == 1 and readers[0] in poolings and layer.activation.__name__ in MONOTONE:
+            found[layer.name] = readers[0]
+    return found
+
+
+def _places(network: keras.Model) -> dict[str, int]:
+    """Return which of the traced choices is the one of a layer, by its name."""
+    return {
+        layer.name: place
+        for layers in (switchable_layers(network), dropout_layers(network))
+        for place, layer in enumerate(layers)
+    }
+
+
+def _with_choices(network: keras.Model, places: Mapping[str, int]) -> dict[str, _Make]:
+    """Return how to remake the layers that only have a choice and else stay what they are."""
+
+    def activation(layer: Any) -> Any:
+        made = remade(layer, call_switched, activation="linear")
+        made.place, made.own = places[layer.name], layer.activation
+        return made
+
+    def dropout(layer: Any) -> Any:
+        made = remade(layer, call_dropout, rate=_SEEDED_RATE)
+        made.place, made.own_rate = places[layer.name], layer.rate
+        return made
+
+    return {
+        **{layer.name: activation for layer in switchable_layers(network)},
+        **{layer.name: dropout for layer in dropout_layers(network)},
+        **{layer.name: lambda layer: remade(layer, normalise) for layer in network.layers if _is_plain_norm(layer)},
+    }
 
 
 def _twin(network: keras.Model, replaced: Mapping[str, _Make]) -> keras.Model:
@@ -119,66 +180,7 @@ def _is_plain_lstm(layer: Any) -> bool:
     return steps is not None and steps <= _LONGEST_WRITTEN_OUT
 
 
-def _moved_activations(network: keras.Model, convolutions: set[str], poolings: set[str]) -> dict[str, str]:
-    """Return convolution -> pooling, of those whose activation may as well come after the pooling."""
-    fed: dict[int, list[str]] = {id(tensor): ["output of the network"] for tensor in network.outputs}
-    for layer in network.layers:
-        for node in layer._inbound_nodes:
-            for tensor in node.input_tensors:
-                fed.setdefault(id(tensor), []).append(layer.name)
-    found = {}
-    for name in convolutions:
-        layer = network.get_layer(name)
-        readers = fed.get(id(layer.output), []) if len(layer._inbound_nodes) == 1 else []
-        if len(readers) == 1 and readers[0] in poolings and layer.activation.__name__ in _MONOTONE:
-            found[name] = readers[0]
-    return found
-
-
-@cache
-def _class(stock: str, name: str, call: Callable[..., Any]) -> Any:
-    """Return a subclass of a stock layer with another `call`; Keras must be loaded before there can be one."""
-    return type(name, (getattr(jax_keras().layers, stock),), {"call": call})
-
-
-def _convolve(layer: Any, inputs: Any) -> Any:
-    """Convolution as shifted slices side by side and one matrix product."""
-    import jax.numpy as jnp
-
-    taps, length = layer.kernel_size[0], inputs.shape[1] - layer.kernel_size[0] + 1
-    side_by_side = jnp.concatenate([inputs[:, first : first + length] for first in range(taps)], axis=-1)
-    kernel = jnp.asarray(layer.kernel).reshape(-1, layer.filters)
-    # One long matrix: a product for each example takes a fifth longer.
-    found = (side_by_side.reshape(-1, kernel.shape[0]) @ kernel).reshape(inputs.shape[0], length, layer.filters)
-    return layer.activation(found + jnp.asarray(layer.bias) if layer.use_bias else found)
-
-
-def _pool(layer: Any, inputs: Any) -> Any:
-    """Maxima of neighbours that a reshape has set side by side; of equal ones the first has the gradient, as in XLA."""
-    import jax.numpy as jnp
-
-    batch, length, channels = inputs.shape
-    size = layer.pool_size[0]
-    folded = inputs[:, : length // size * size].reshape(batch, length // size, size, channels)
-    largest = folded[:, :, 0]
-    for place in range(1, size):  # the reduction of XLA, and its gradient, take several times as long
-        largest = jnp.where(largest >= folded[:, :, place], largest, folded[:, :, place])
-    return layer.late(largest)
-
-
-def _remember(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
-    """LSTM without a loop: its few steps one after the other, from zeros; `_is_plain_lstm` sees to the rest."""
-    import jax.numpy as jnp
-
-    cell = layer.cell
-    kernel, recurrent = jnp.asarray(cell.kernel), jnp.asarray(cell.recurrent_kernel)
-    hidden = state = None
-    for step in range(sequences.shape[1]):
-        gates = sequences[:, step] @ kernel + (jnp.asarray(cell.bias) if cell.use_bias else 0)
-        if hidden is not None:
-            gates = gates + hidden @ recurrent
-        let_in, keep, new, let_out = jnp.split(gates, 4, axis=1)
-        added = cell.recurrent_activation(let_in) * cell.activation(new)
-        state = added if state is None else cell.recurrent_activation(keep) * state + added
-        hidden = cell.recurrent_activation(let_out) * cell.activation(state)
-    return hidden
+def _is_plain_norm(layer: Any) -> bool:
+    if type(layer) is not jax_keras().layers.BatchNormalization:
+        return False
+    return layer.axis in (-1, len(layer.input.shape) - 1) and not getattr(layer, "renorm", False)

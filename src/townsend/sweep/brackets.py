@@ -4,23 +4,25 @@ What to use when
 ----------------
 - `check_space`: can every value of the space be trained at all? Asked before any work begins.
 - `make_plan`: the plan that settings ask for: a `ListPlan` (grid, random: all brackets known at once) or an
-  `AdaptivePlan` (tpe, walk: one trial a bracket, proposed from results).
+  `AdaptivePlan` (samplers that learn, sweeps that stop by themselves: brackets follow results).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from townsend.errors import ConfigError
 from townsend.networks.family import check_network, cost_hint, network_names, shape_names
-from townsend.sweep.conditions import configure, plain
+from townsend.sweep.gain import should_stop
+from townsend.sweep.halving import Shape, bracket_shapes
 from townsend.sweep.proposals import Proposals
 from townsend.sweep.samplers import check_sampler
 from townsend.sweep.settings import SweepSettings
-from townsend.sweep.space import Space, case_rows, grid_configurations
+from townsend.sweep.space import case_rows, grid_configurations
+from townsend.sweep.trial_rows import trial_rows
 from townsend.tasks.base import Objective
 from townsend.training.hyperparameters import REQUIRED, shape_key, split
 from townsend.training.records import Bracket, Fit, FitRecord
@@ -49,20 +51,19 @@ class Plan(Protocol):
 
 
 class ListPlan:
-    """Brackets that are all known at once; fits whose arrays have equal shapes stand together."""
+    """Brackets that are all known at once; where all are trained to their end, equal shapes stand together."""
 
     def __init__(self, configurations: Sequence[dict[str, Any]], settings: SweepSettings) -> None:
         self.trials = len(configurations)
-        groups: dict[tuple[str, ...], list[Fit]] = {}
-        for number, configuration in enumerate(configurations):
-            key = shape_key(configuration, shape_names(settings.network))
-            groups.setdefault(key, []).append(Fit(number, fit_seed(settings.seed, number), configuration))
-        size = settings.bracket_size or 4
-        cut = [tuple(fits[i : i + size]) for fits in groups.values() for i in range(0, len(fits), size)]
-        in_order = sorted(cut, key=lambda fits: fits[0].trial)
-        numbered = [Bracket(number, fits) for number, fits in enumerate(in_order)]
-        costs = [sum(cost_hint(settings.network, split(fit.hyperparameters)[1]) for fit in fits) for fits in in_order]
-        self._brackets = sorted(numbered, key=lambda bracket: -costs[bracket.number])
+        groups: dict[tuple[str, ...], list[Trial]] = {}
+        for trial in enumerate(configurations):
+            key = () if settings.halving else shape_key(trial[1], shape_names(settings.network))
+            groups.setdefault(key, []).append(trial)
+        in_order = sorted(
+            (part for trials in groups.values() for part in _cut(trials, settings)), key=lambda part: part[0][0][0]
+        )
+        brackets = [_bracket(number, trials, shape, settings) for number, (trials, shape) in enumerate(in_order)]
+        self._brackets = sorted(brackets, key=lambda bracket: -_cost(bracket, settings))
 
     def ready(self) -> list[Bracket]:
         """Return all brackets the first time, the longest first so that no core idles at the end; none later."""
@@ -73,41 +74,87 @@ class ListPlan:
         """Nothing: what is trained does not depend on results."""
 
 
-class AdaptivePlan:
-    """One trial a bracket, bracket n being trial n.
+class Source(Protocol):
+    """Where an `AdaptivePlan` takes its configurations from."""
 
-    Proposals follow results in order of number, whatever the order in which they come in.
+    def ask(self) -> dict[str, Any]:
+        """Return the next configuration."""
+        ...
+
+    def tell(self, record: FitRecord) -> None:
+        """Take the result of the next trial in order of number."""
+        ...
+
+
+class AdaptivePlan:
+    """Brackets that follow results in order of trials, whatever the order in which they come in.
+
+    Arguments:
+        source: of the configurations.
+        settings: of the sweep; the results of trials up to n - lag are known when trial n is asked for, with brackets
+            of several configurations at least the results of all but the last two brackets.
+        trials: configurations at most.
+        enough: called with the results so far, in order; whether the sweep may end.
     """
 
-    def __init__(self, proposals: Proposals, trials: int, seed: int, space: Space) -> None:
+    def __init__(
+        self,
+        source: Source,
+        settings: SweepSettings,
+        trials: int,
+        enough: Callable[[Sequence[FitRecord]], bool] = lambda rows: False,
+    ) -> None:
         self.trials = trials
-        self._proposals = proposals
-        self._space = space
-        self._seed = seed
-        self._asked = 0
-        self._told = 0
+        self._source, self._settings, self._enough = source, settings, enough
+        self._shapes = bracket_shapes(settings, size=1)
+        self._shape = next(self._shapes)
+        self._number = self._asked = 0
+        self._told: list[FitRecord] = []
         self._waiting: dict[int, FitRecord] = {}
 
     def ready(self) -> list[Bracket]:
         """Return the brackets whose proposals depend on nothing that is still to come."""
         brackets: list[Bracket] = []
-        while True:
-            while self._told in self._waiting and self._told < self._asked and not self._may_ask():
-                self._proposals.tell(self._waiting.pop(self._told))
-                self._told += 1
-            if not self._may_ask():
-                return brackets
-            number = self._asked
-            self._asked += 1
-            fit = Fit(number, fit_seed(self._seed, number), _settled(self._space, self._proposals.ask()))
-            brackets.append(Bracket(number, (fit,)))
+        while self._asked < self.trials:
+            while len(self._told) < self._needed and len(self._told) in self._waiting:
+                self._hear(self._waiting.pop(len(self._told)))
+            if len(self._told) < self._needed or self._asked >= self.trials:
+                break
+            stop = min(self._asked + self._shape.size, self.trials)
+            trials = [(number, self._source.ask()) for number in range(self._asked, stop)]
+            brackets.append(_bracket(self._number, trials, self._shape, self._settings))
+            self._number, self._asked, self._shape = self._number + 1, stop, next(self._shapes)
+        return brackets
 
     def tell(self, records: Sequence[FitRecord]) -> None:
-        """Take the result of a trial, in any order."""
-        self._waiting.update({record.trial: record for record in records})
+        """Take the results of a bracket, in any order."""
+        settings = self._settings
+        self._waiting.update({row.trial: row for row in trial_rows(records, settings.folds, settings.repeats)})
 
-    def _may_ask(self) -> bool:
-        return self._asked < self.trials and self._proposals.can_ask
+    @property
+    def _needed(self) -> int:
+        """Number of results that the next bracket needs."""
+        size = self._shape.size
+        return max(0, self._asked + 1 - max(self._settings.lag, 2 * size if size > 1 else 1))
+
+    def _hear(self, row: FitRecord) -> None:
+        self._told.append(row)
+        self._source.tell(row)
+        if self._enough(self._told):
+            self.trials = self._asked
+
+
+class _Listed:
+    """Configurations that do not depend on results; see `Source`."""
+
+    def __init__(self, configurations: Sequence[dict[str, Any]]) -> None:
+        self._left = iter(configurations)
+
+    def ask(self) -> dict[str, Any]:
+        return next(self._left)
+
+    def tell(self, record: FitRecord) -> None:
+        pass
 
 
 def make_plan(settings: SweepSettings, objective: Objective) -> Plan:
@@ -115,14 +162,53 @@ def make_plan(settings: SweepSettings, objective: Objective) -> Plan:
 
     Raises ConfigError when the space cannot be searched as asked.
     """
-    if settings.sampler == "grid":
-        return ListPlan(grid_configurations(settings.space, settings.seed, settings.trials), settings)
+    next(bracket_shapes(settings))
     trials = settings.trials or 1
-    if settings.sampler == "random":
-        draws = Proposals(plain(settings.space), "random", settings.seed, objective, lag=trials)
-        return ListPlan([_settled(settings.space, draws.ask()) for _ in range(trials)], settings)
-    proposals = Proposals(plain(settings.space), settings.sampler, settings.seed, objective, settings.lag, trials)
-    return AdaptivePlan(proposals, trials, settings.seed, settings.space)
+    if settings.sampler in ("grid", "random"):
+        listed = _listed(settings, objective, trials)
+        if settings.stop_at_gain is None:
+            return ListPlan(listed, settings)
+        return AdaptivePlan(_Listed(listed), settings, len(listed), _enough(settings, objective))
+    proposals = Proposals(settings.space, settings.sampler, settings.seed, objective, settings.lag, trials)
+    return AdaptivePlan(proposals, settings, trials, _enough(settings, objective))
+
+
+def _listed(settings: SweepSettings, objective: Objective, trials: int) -> list[dict[str, Any]]:
+    if settings.sampler == "grid":
+        return grid_configurations(settings.space, settings.seed, settings.trials)
+    draws = Proposals(settings.space, "random", settings.seed, objective, lag=trials)
+    return [draws.ask() for _ in range(trials)]
+
+
+def _enough(settings: SweepSettings, objective: Objective) -> Callable[[Sequence[FitRecord]], bool]:
+    gain = settings.stop_at_gain
+    return lambda rows: gain is not None and should_stop(rows, objective, gain)
+
+
+Trial = tuple[int, Mapping[str, Any]]
+
+
+def _cut(trials: Sequence[Trial], settings: SweepSettings) -> Iterator[tuple[Sequence[Trial], Shape]]:
+    """Yield the trials of one bracket after the other, with its shape."""
+    shapes, start = bracket_shapes(settings), 0
+    while start < len(trials):
+        shape = next(shapes)
+        yield trials[start : start + shape.size], shape
+        start += shape.size
+
+
+def _bracket(number: int, trials: Sequence[Trial], shape: Shape, settings: SweepSettings) -> Bracket:
+    fits = tuple(
+        Fit(trial, fit_seed(settings.seed, trial, fold, repeat), configuration, fold, repeat)
+        for trial, configuration in trials
+        for fold in range(settings.folds)
+        for repeat in range(settings.repeats)
+    )
+    return Bracket(number, fits, shape.rungs_of(len(trials)))
+
+
+def _cost(bracket: Bracket, settings: SweepSettings) -> float:
+    return sum(cost_hint(settings.network, split(fit.hyperparameters)[1]) for fit in bracket.fits)
 
 
 def check_space(settings: SweepSettings) -> None:
@@ -142,11 +228,8 @@ def check_space(settings: SweepSettings) -> None:
     check_sampler(settings)
 
 
-def _settled(space: Space, drawn: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration that draws for a whole space make: without those whose condition does not hold."""
-    return configure(space, lambda name, _: drawn[name])
-
-
-def fit_seed(seed: int, trial: int) -> int:
-    """Return the seed of a trial's training: a function of the sweep's seed and the trial's number; 53 bits."""
-    return int(np.random.SeedSequence((seed, _FIT_STREAM, trial)).generate_state(1, np.uint64)[0] >> np.uint64(11))
+def fit_seed(seed: int, trial: int, fold: int = 0, repeat: int = 0) -> int:
+    """Return the seed of a fit's training: a function of the sweep's seed and the fit's numbers alone; 53 bits."""
+    further = (fold, repeat) if fold or repeat else ()
+    words = np.random.SeedSequence((seed, _FIT_STREAM, trial, *further)).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(11))

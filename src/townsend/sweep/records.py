@@ -2,9 +2,9 @@
 
 What to use when
 ----------------
-- `read_records`: one `FitRecord` a trained configuration, sorted by trial; also while the sweep runs.
-- `read_curves`: the epoch curves and evaluation curves of one trial.
-- `read_weights`: the best weights of one trial, in the order of Keras `get_weights`.
+- `read_records`: one `FitRecord` a fit, sorted by trial, fold and repeat; also while the sweep runs.
+- `read_curves`: the epoch curves and evaluation curves of one fit.
+- `read_weights`: the best weights of one fit, in the order of Keras `get_weights`.
 - `run_info`: the settings, versions and sample of a sweep.
 - `read_arrays`: the arrays its networks were trained on.
 """
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from townsend.errors import InputError
 from townsend.files import read_json
 from townsend.tasks.base import Arrays, Objective
-from townsend.training.record_file import read_bracket_record
-from townsend.training.records import FitRecord
+from townsend.training.record_file import folds_folders, read_bracket_record
+from townsend.training.records import FitRecord, fit_label
 
 __all__ = ["RunInfo", "read_arrays", "read_curves", "read_records", "read_weights", "run_info"]
 
@@ -64,38 +64,40 @@ def run_info(run: Path) -> RunInfo:
         raise InputError(msg) from None
 
 
-def read_arrays(run: Path) -> Arrays:
-    """Return the arrays on which the networks of sweep `run` were trained, memory-mapped."""
-    return Arrays.load(run / "arrays")
+def read_arrays(run: Path, fold: int = 0) -> Arrays:
+    """Return the arrays on which the networks of a fold of sweep `run` were trained, memory-mapped."""
+    return Arrays.load(folds_folders(run, int(run_info(run).settings["folds"]))[fold])
 
 
 def read_records(run: Path) -> list[FitRecord]:
-    """Return the records of all fits that have ended so far, sorted by trial.
+    """Return the records of all fits that have ended so far, sorted by trial, fold and repeat.
 
     Raises InputError when the folder holds no sweep or a record is damaged.
     """
     run_info(run)
     found = [record for number in _numbers(run) for record in read_bracket_record(run, number, arrays=False).fits]
-    return sorted(found, key=lambda record: record.trial)
+    return sorted(found, key=lambda record: (record.trial, record.fold, record.repeat))
 
 
-def read_curves(run: Path, trial: int) -> dict[str, NDArray[Any]]:
-    """Return the curves of one trial.
+def read_curves(run: Path, trial: int, fold: int = 0, repeat: int = 0) -> dict[str, NDArray[Any]]:
+    """Return the curves of one fit.
 
-    Names: `loss`, `monitor_loss`, `accuracy`, `monitor_accuracy` (one value an epoch; the accuracies only
-    where the task is a classification) and `curve.<name>` for each curve of the task's evaluation.
+    Names: `loss`, `monitor_loss`, `learning_rate`, and `accuracy`, `monitor_accuracy` where the task is a
+    classification (one value an epoch), and `curve.<name>` for each curve of the task's evaluation.
     """
-    return {name: values for name, values in _stored(run, trial).items() if not name.startswith("weight")}
+    found = _stored(run, fit_label(trial, fold, repeat))
+    return {name: values for name, values in found.items() if not name.startswith("weight")}
 
 
-def read_weights(run: Path, trial: int) -> list[NDArray[Any]]:
-    """Return the best weights of one trial, in the order of Keras `get_weights`.
+def read_weights(run: Path, trial: int, fold: int = 0, repeat: int = 0) -> list[NDArray[Any]]:
+    """Return the best weights of one fit, in the order of Keras `get_weights`.
 
-    Raises InputError when the trial left none (it diverged, failed or was lost).
+    Raises InputError when the fit left none (it was pruned, diverged, failed or was lost).
     """
-    found = {name: values for name, values in _stored(run, trial).items() if name.startswith("weight")}
+    label = fit_label(trial, fold, repeat)
+    found = {name: values for name, values in _stored(run, label).items() if name.startswith("weight")}
     if not found:
-        msg = f"trial {trial} of {run} must have kept weights (it left none); choose a trial whose outcome is finished"
+        msg = f"trial {label} of {run} must have kept weights (it left none); choose a trial whose outcome is finished"
         raise InputError(msg)
     return [found[f"weight{i}"] for i in range(len(found))]
 
@@ -104,12 +106,12 @@ def _numbers(run: Path) -> list[int]:
     return sorted(int(path.stem) for path in (run / "records").glob("[0-9]*.json"))
 
 
-def _stored(run: Path, trial: int) -> dict[str, NDArray[Any]]:
-    """Return the arrays of one trial, without its number in front of their names."""
-    prefix = f"{trial}."
+def _stored(run: Path, label: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of one fit, without its label in front of their names."""
+    prefix = f"{label}."
     for number in _numbers(run):
-        if trial in read_bracket_record(run, number, arrays=False).ended:
+        if label in read_bracket_record(run, number, arrays=False).ended:
             arrays = read_bracket_record(run, number).arrays
             return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-    msg = f"trial must have ended in {run} (got {trial}); see the numbers on its board"
+    msg = f"trial must have ended in {run} (got {label}); see the numbers on its board"
     raise InputError(msg)

@@ -1,11 +1,13 @@
-"""The fits of a bracket, trained one after the other; each is on disk before the next begins."""
+"""The fits of a bracket: trained from rung to rung, halved at each, on disk before the next begins."""
 
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import traceback
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import TownsendError
-from townsend.networks.backend import jax_keras
-from townsend.networks.family import build_network
-from townsend.networks.stored import forward
+from townsend.networks.compiled import keep_compiled
 from townsend.tasks.base import Arrays, Task
 from townsend.tasks.registry import find_task
-from townsend.training.hyperparameters import split
-from townsend.training.keras_trainer import TrainedFit, TrainSettings, train
-from townsend.training.record_file import read_bracket_record, write_bracket_record
-from townsend.training.records import Bracket, Fit, FitRecord, Outcome
+from townsend.training.checkpoint import read_checkpoint, remove_checkpoints, write_checkpoint
+from townsend.training.figure import better_first
+from townsend.training.keras_trainer import KerasTrainer, TrainSettings
+from townsend.training.progress import Progress, Trainer
+from townsend.training.record_file import folds_folders, read_bracket_record, write_bracket_record
+from townsend.training.records import Bracket, Fit, FitRecord, Outcome, Rung
 from townsend.training.usage import peak_memory_mb, reset_peak_memory
 
-__all__ = ["BracketWork", "train_bracket"]
+__all__ = ["BracketWork", "open_trainer", "train_bracket"]
 
 log = logging.getLogger(__name__)
 
 Named = Mapping[str, NDArray[Any]]
+Report = Callable[[FitRecord], None]
+
+_TO_THE_END = Rung(epochs=1 << 62)
 
 
 @dataclass(frozen=True)
@@ -37,16 +42,20 @@ class BracketWork:
     """All that decides what a bracket leaves behind, but for the arrays in its sweep's folder.
 
     Arguments:
-        bracket: the fits.
+        bracket: fits and rungs.
         task: name of the task.
-        network: name of the network family.
+        network: name of the family.
         train: epochs and patience.
+        folds: of the sweep.
+        side_by_side: whether fits of equal shapes are trained as one program.
     """
 
     bracket: Bracket
     task: str
     network: str
     train: TrainSettings
+    folds: int = 1
+    side_by_side: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-like copy."""
@@ -56,11 +65,12 @@ class BracketWork:
     def from_json(value: Mapping[str, Any]) -> BracketWork:
         """Return the work written by `to_json`."""
         fits = tuple(Fit(**fit) for fit in value["bracket"]["fits"])
-        bracket = Bracket(value["bracket"]["number"], fits)
-        return BracketWork(bracket, value["task"], value["network"], TrainSettings(**value["train"]))
+        rungs = tuple(Rung(**rung) for rung in value["bracket"]["rungs"])
+        bracket = Bracket(value["bracket"]["number"], fits, rungs)
+        return BracketWork(**{**value, "bracket": bracket, "train": TrainSettings(**value["train"])})
 
 
-def train_bracket(run: Path, work: BracketWork, report: Callable[[FitRecord], None] = lambda record: None) -> None:
+def train_bracket(run: Path, work: BracketWork, report: Report = lambda record: None) -> None:
     """Train what is left of a bracket in the sweep folder `run` and complete its record.
 
     Arguments:
@@ -71,70 +81,132 @@ def train_bracket(run: Path, work: BracketWork, report: Callable[[FitRecord], No
     A fit that fails leaves a record that says so, and the next one begins. Raises TownsendError when something the
     user can mend stops every fit, OSError when a record cannot be written.
     """
-    jax_keras()
+    keep_compiled(run / "programs")
     task = find_task(work.task)
-    arrays = Arrays.load(run / "arrays")
-    record = read_bracket_record(run, work.bracket.number)
-    left = [fit for fit in work.bracket.fits if fit.trial not in record.ended]
-    for position, fit in enumerate(left, start=1):
-        record = record.started(fit.trial)
-        write_bracket_record(run, record, arrays=False)
-        ended, found = _train_fit(fit, work, task, arrays)
-        record = record.with_fit(ended, found, complete=position == len(left))
-        write_bracket_record(run, record)
-        log.info("trial %d: %s after %d epochs, %.1f s", fit.trial, ended.outcome, ended.epochs, ended.wall_s)
-        report(record.fits[-1])
-    if not record.complete:
-        write_bracket_record(run, replace(record, complete=True), arrays=False)
+    _Training(run, work, task, open_trainer(work, task), report).run_all()
 
 
-def _train_fit(fit: Fit, work: BracketWork, task: Task, arrays: Arrays) -> tuple[FitRecord, Named]:
-    """Return the record of one fit, whatever happens in it, and its curves and weights."""
-    reset_peak_memory()
-    blank = FitRecord(fit.trial, fit.seed, dict(fit.hyperparameters), Outcome.FAILED, host=platform.node())
-    found: tuple[FitRecord, Named]
-    try:
-        found = _trained_and_judged(fit, work, task, arrays, blank)
-    except TownsendError:
-        raise
-    except Exception as error:
-        log.exception("trial %d failed", fit.trial)
-        found = _failed(error, blank), {}
-    return replace(found[0], peak_memory_mb=round(peak_memory_mb(), 1)), found[1]
+def open_trainer(work: BracketWork, task: Task) -> Trainer:
+    """Return what trains the fits of a bracket."""
+    return KerasTrainer(work.network, task.loss, work.train, side_by_side=work.side_by_side)
 
 
-def _trained_and_judged(
-    fit: Fit, work: BracketWork, task: Task, arrays: Arrays, blank: FitRecord
-) -> tuple[FitRecord, Named]:
-    _, of_network = split(fit.hyperparameters)
-    network = build_network(work.network, of_network, arrays.splits["train"].x.shape[1:], fit.seed)
-    trained = train(fit, network, task.loss, work.train, arrays)
-    record = replace(
-        blank,
-        outcome=trained.outcome,
-        parameters=trained.parameters,
-        epochs=trained.epochs,
-        best_epoch=trained.best_epoch,
-        wall_s=round(trained.wall_s, 3),
-        cpu_s=round(trained.cpu_s, 3),
-        compile_s=round(trained.compile_s, 3),
+class _Training:
+    """A bracket at work; what is on disk is always as far as what is in memory."""
+
+    def __init__(self, run: Path, work: BracketWork, task: Task, trainer: Trainer, report: Report) -> None:
+        self._run, self._work, self._task, self._trainer, self._report = run, work, task, trainer, report
+        self._arrays = [Arrays.load(folder) for folder in folds_folders(run, work.folds)]
+        self._record = read_bracket_record(run, work.bracket.number)
+        left = [fit.label for fit in work.bracket.fits if fit.label not in self._record.ended]
+        found = {label: read_checkpoint(run, work.bracket.number, label) for label in left}
+        self._resting: dict[str, Progress] = {label: where for label, where in found.items() if where is not None}
+
+    def run_all(self) -> None:
+        """Train all fits from rung to rung."""
+        alive: Sequence[Fit] = self._work.bracket.fits
+        for number, rung in enumerate((*self._work.bracket.rungs, _TO_THE_END)):
+            waiting = [fit for fit in alive if fit.label not in self._record.ended and self._rests(fit) <= number]
+            for pack in self._trainer.packs(waiting, self._arrays):
+                self._advance(pack, rung)
+            alive = self._halve(alive, number, rung)
+        self._record = replace(self._record, complete=True)
+        write_bracket_record(self._run, self._record, arrays=False)
+        remove_checkpoints(self._run, self._work.bracket.number)
+
+    def _rests(self, fit: Fit) -> int:
+        return len(self._resting[fit.label].figures) if fit.label in self._resting else 0
+
+    def _advance(self, pack: Sequence[Fit], rung: Rung) -> None:
+        """Bring the fits of a pack to a rung, or to their end; what fails together is tried one by one."""
+        self._record = self._record.starting(fit.label for fit in pack)
+        write_bracket_record(self._run, self._record, arrays=False)
+        reset_peak_memory()
+        try:
+            standing = [(fit, self._resting.get(fit.label)) for fit in pack]
+            for fit, progress in self._trainer.advance(standing, self._arrays, rung):
+                if progress.outcome is None:
+                    write_checkpoint(self._run, self._work.bracket.number, fit.label, progress)
+                    self._resting[fit.label] = progress
+                else:
+                    self._end([self._judged(fit, progress)])
+        except (TownsendError, OSError):
+            raise
+        except Exception as error:
+            left = [fit for fit in pack if fit.label not in self._record.ended]
+            if len(pack) > 1:
+                for fit in left:
+                    self._advance([fit], rung)
+                return
+            log.exception("trial %s failed", pack[0].label)
+            self._end([(_failed(error, _blank(pack[0])), {})])
+
+    def _halve(self, alive: Sequence[Fit], number: int, rung: Rung) -> Sequence[Fit]:
+        """Return the fits of the configurations that go on from a rung; record the others as pruned."""
+        if rung.keep is None:
+            return alive
+        figures: dict[int, list[float]] = defaultdict(list)
+        records = {record.label: record for record in self._record.fits}
+        for fit in alive:
+            at_rests = records[fit.label].figures if fit.label in records else self._resting[fit.label].figures
+            figures[fit.trial].append(at_rests[min(number, len(at_rests) - 1)] if at_rests else math.nan)
+        trials = list(figures)
+        order = better_first(self._task.loss, [float(np.mean(figures[trial])) for trial in trials])
+        places = {trials[i]: place for place, i in enumerate(order, start=1)}
+        pruned = [fit for fit in alive if places[fit.trial] > rung.keep and fit.label not in records]
+        if pruned:
+            detail = f"{{}} of {len(trials)} after {rung.epochs} epochs; {rung.keep} went on"
+            self._end([self._pruned(fit, detail.format(_ordinal(places[fit.trial]))) for fit in pruned])
+        return [fit for fit in alive if places[fit.trial] <= rung.keep]
+
+    def _judged(self, fit: Fit, progress: Progress) -> tuple[FitRecord, Named]:
+        """Return the record of a fit that has ended, and its curves and weights."""
+        record = _described(fit, progress)
+        if progress.outcome is Outcome.DIVERGED:
+            return record, progress.curves
+        arrays = self._arrays[fit.fold]
+        scores = self._trainer.scores(fit, progress, arrays.splits["validation"].x, self._arrays)
+        evaluation = self._task.evaluate(arrays, "validation", scores, None)
+        record = replace(record, metrics=dict(evaluation.metrics), threshold=evaluation.threshold)
+        if evaluation.degenerate:
+            record = replace(record, outcome=Outcome.DEGENERATE, detail=evaluation.degenerate)
+        weights = {f"weight{i}": weight for i, weight in enumerate(progress.weights)}
+        curves = {f"curve.{name}": np.asarray(values) for name, values in evaluation.curves.items()}
+        return record, {**progress.curves, **weights, **curves}
+
+    def _pruned(self, fit: Fit, detail: str) -> tuple[FitRecord, Named]:
+        progress = self._resting.pop(fit.label)
+        return replace(_described(fit, progress), outcome=Outcome.PRUNED, detail=detail), progress.curves
+
+    def _end(self, ended: Iterable[tuple[FitRecord, Named]]) -> None:
+        found = [(replace(one, peak_memory_mb=round(peak_memory_mb(), 1)), arrays) for one, arrays in ended]
+        self._record = self._record.with_fits(found)
+        write_bracket_record(self._run, self._record)
+        for record in self._record.fits[-len(found) :]:
+            log.info("trial %s: %s after %d epochs, %.1f s", record.label, record.outcome, record.epochs, record.wall_s)
+            self._report(record)
+
+
+def _described(fit: Fit, progress: Progress) -> FitRecord:
+    return replace(
+        _blank(fit),
+        outcome=progress.outcome or Outcome.FAILED,
+        detail=progress.detail,
+        parameters=progress.parameters,
+        epochs=progress.epochs,
+        best_epoch=progress.best_epoch,
+        wall_s=round(progress.wall_s, 3),
+        cpu_s=round(progress.cpu_s, 3),
+        compile_s=round(progress.compile_s, 3),
+        figures=progress.figures,
     )
-    if trained.outcome is Outcome.DIVERGED:
-        return replace(record, detail=f"the loss was not finite in epoch {trained.epochs}"), trained.curves
-    scores = forward(network, arrays.splits["validation"].x)
-    evaluation = task.evaluate(arrays, "validation", scores, None)
-    record = replace(record, metrics=dict(evaluation.metrics), threshold=evaluation.threshold)
-    if evaluation.degenerate:
-        record = replace(record, outcome=Outcome.DEGENERATE, detail=evaluation.degenerate)
-    return record, _named(trained, evaluation.curves)
 
 
-def _named(trained: TrainedFit, curves: Named) -> Named:
-    return {
-        **trained.curves,
-        **{f"weight{i}": weight for i, weight in enumerate(trained.weights)},
-        **{f"curve.{name}": np.asarray(values) for name, values in curves.items()},
-    }
+def _blank(fit: Fit) -> FitRecord:
+    hyperparameters = dict(fit.hyperparameters)
+    return FitRecord(
+        fit.trial, fit.seed, hyperparameters, Outcome.FAILED, host=platform.node(), fold=fit.fold, repeat=fit.repeat
+    )
 
 
 def _failed(error: Exception, blank: FitRecord) -> FitRecord:
@@ -142,3 +214,9 @@ def _failed(error: Exception, blank: FitRecord) -> FitRecord:
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
         return replace(blank, outcome=Outcome.OUT_OF_MEMORY, detail=text[:1000])
     return replace(blank, outcome=Outcome.FAILED, detail=text[:1000])
+
+
+def _ordinal(number: int) -> str:
+    """Return 1st, 2nd, 3rd, 4th ..."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -6,10 +6,9 @@ What to use when
 - `epoch_order`: which examples make which batch of an epoch.
 
 An epoch is a loop over batches through Keras' stateless calls, so its arithmetic is that of Keras `fit` with the same
-batches; convolutions are those of the network's twin, which are quick in a loop. Weights and slots of the optimizer are
-arguments of a program and no part of it, and so is all that a configuration `Given`s: optimizer, loss, rates, penalties,
-activations, dropout. Only what changes the shapes of arrays is compiled anew. The last, shorter batch is filled up with
-examples of weight zero.
+batches; convolutions are those of the network's twin, which are quick in a loop. Weights and slots of the optimizer
+are arguments of a program and no part of it, and so is what a configuration decides beside shapes: optimizer, loss,
+rates, penalties, activations, dropout. The last, shorter batch is filled up with examples of weight zero.
 
 Members side by side (`vmap`) are one program over stacked arguments; on a processor a loop over them is faster.
 """
@@ -26,8 +25,9 @@ from numpy.typing import NDArray
 from townsend.networks.choices import Choices, choices_of, deciding
 from townsend.networks.programs import architecture, keep
 from townsend.networks.twin import for_training
-from townsend.training.losses import example_loss, known_losses
-from townsend.training.optimizers import Rates, Slots, fresh, penalty, update
+from townsend.training.hyperparameters import TrainingHyperparameters
+from townsend.training.losses import example_loss, known
+from townsend.training.optimizers import Rates, Slots, fresh, penalty, rates, update
 
 if TYPE_CHECKING:
     import keras
@@ -88,7 +88,7 @@ def compile_epochs(
         members: fits side by side in one program, with stacked states, `Given`s, orders and weights; 0: one fit, not
             stacked.
     """
-    key = (architecture(network), batch_size, known_losses(loss), examples, monitored, members)
+    key = (architecture(network), batch_size, known(loss), examples, monitored, members)
     programs, seconds = keep(key, lambda: _compile(network, batch_size, loss, examples, monitored, members))
     return replace(programs, compile_s=seconds)
 
@@ -105,8 +105,8 @@ def epoch_order(
         epoch: from 1.
         fraction: share of the examples that the epoch takes; the same ones for all fits, a larger share holds them all.
 
-    Returns: (batches, batch_size) indices; weights of the same shape, 0 where a batch is filled up and else 1; number of
-    batches that hold examples.
+    Returns: (batches, batch_size) indices; weights of the same shape, 0 where a batch is filled up and else 1; number
+    of batches that hold examples.
     """
     taken = max(1, round(examples * fraction))
     order = _random(seed, _ORDER_STREAM, epoch).permutation(taken).astype(np.int32)
@@ -131,16 +131,14 @@ def _random(seed: int, stream: int, number: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def _compile(
-    network: keras.Model, batch_size: int, loss: str, examples: int, monitored: int, members: int
-) -> Epochs:
+def _compile(network: keras.Model, batch_size: int, loss: str, examples: int, monitored: int, members: int) -> Epochs:
     import jax
 
     train, monitor = _programs(for_training(network), loss)
     one = np.zeros(tuple(network.inputs[0].shape[1:]), np.float32)
     x, y = np.broadcast_to(one, (examples, *one.shape)), np.zeros(examples, np.float32)
     chunks = in_chunks(np.broadcast_to(one, (monitored, *one.shape)), np.zeros(monitored, np.float32))
-    state, given = start(network), Given(Rates.of_nothing(), choices_of(network))
+    state, given = start(network), Given(rates(TrainingHyperparameters("sgd", batch_size), 0, 0.0), choices_of(network))
     order, weight, batches = epoch_order(examples, batch_size, 0, 1)
     if members:
         train = jax.vmap(train, in_axes=(0, 0, None, None, 0, 0, None))

@@ -31,9 +31,9 @@ from townsend.networks.stored import forward
 from townsend.tasks.base import Arrays, Split
 from townsend.training.epochs import Given, State, compile_epochs, epoch_order, in_chunks, start
 from townsend.training.figure import rung_figure
-from townsend.training.hyperparameters import TrainingHyperparameters, batch_of, split
+from townsend.training.hyperparameters import TrainingHyperparameters, batch_of, check_loss, split
 from townsend.training.lanes import Alone, Epoch, Lanes, SideBySide
-from townsend.training.losses import is_classification, known_losses
+from townsend.training.losses import is_classification
 from townsend.training.optimizers import rates
 from townsend.training.progress import Progress
 from townsend.training.records import Fit, Outcome, Rung
@@ -103,17 +103,18 @@ class KerasTrainer:
         batch = batch_of(first.training, len(data))
         stacked = len(members) if self._side_by_side else 0
         programs = compile_epochs(first.network, batch, self._loss, len(data), len(watched), stacked)
-        states = [(member.state, member.best) for member in members]
+        states = [member.state for member in members]
         lanes: Lanes = (
             SideBySide(programs, data.on_device, watched.chunks, states)
             if stacked
-            else Alone(programs, data.on_device, watched.chunks, *states[0])
+            else Alone(programs, data.on_device, watched.chunks, states[0])
         )
         _train(members, lanes, rung, len(data), batch)
         for member, stand in zip(members, lanes.stands(), strict=True):
-            member.state, member.best = stand.state, stand.best
-            if stand.scores is not None:
-                member.figure = rung_figure(self._loss, stand.scores[: len(watched)], watched.y)
+            member.state = stand.state
+            if stand.best is not None:
+                member.weights = _weights(member.network, stand.best.state)
+                member.figure = rung_figure(self._loss, stand.best.scores[: len(watched)], watched.y)
         share = 1 / len(members)
         for member in members:
             member.wall_s += (time.perf_counter() - wall) * share
@@ -143,7 +144,7 @@ class KerasTrainer:
         training, _ = split(fit.hyperparameters)
         epochs = training.epochs or self._settings.epochs
         patience = training.patience or self._settings.patience
-        loss = known_losses(self._loss).index(training.loss or self._loss)
+        loss = check_loss(training.loss, self._loss)
         member = _Member(fit, training, epochs, patience, loss, self._network(fit, arrays))
         if progress is not None:
             member.go_on_from(progress)
@@ -195,7 +196,8 @@ class _Member:
 
     def __post_init__(self) -> None:
         self.state: State = start(self.network)
-        self.best: State = self.state
+        self.weights: Sequence[NDArray[Any]] = []
+        self.figures: tuple[float, ...] = ()
 
     def given(self) -> Given:
         """Return what its configuration decides of its next epoch."""
@@ -232,9 +234,10 @@ class _Member:
             outcome=self.outcome,
             detail=self.detail,
             curves={name: np.array(self.curves[name], np.float32) for name in names},
-            weights=_weights(self.network, self.best) if self.best_epoch else [],
-            state=_stored(self.state, self.best) if self.outcome is None else {},
+            weights=self.weights,
+            state=_stored(self.state) if self.outcome is None else {},
             figure=self.figure,
+            figures=(*self.figures, math.nan if self.outcome is Outcome.DIVERGED else self.figure),
             parameters=sum(math.prod(variable.shape) for variable in self.network.trainable_variables),
             epochs=self.epoch,
             best_epoch=self.best_epoch,
@@ -249,8 +252,8 @@ class _Member:
         self.outcome, self.detail = progress.outcome, progress.detail
         self.wall_s, self.cpu_s, self.compile_s = progress.wall_s, progress.cpu_s, progress.compile_s
         self.curves = {name: [float(value) for value in progress.curves.get(name, ())] for name in _CURVES}
-        if progress.state:
-            self.state, self.best = (_restored(progress.state, kind, self.state) for kind in ("now", "best"))
+        self.weights, self.figures = progress.weights, progress.figures
+        self.state = _restored(progress.state, self.state)
 
 
 def _train(members: Sequence[_Member], lanes: Lanes, rung: Rung, examples: int, batch: int) -> None:
@@ -270,17 +273,14 @@ def _train(members: Sequence[_Member], lanes: Lanes, rung: Rung, examples: int, 
         )
 
 
-def _stored(state: State, best: State) -> dict[str, NDArray[Any]]:
-    """Return two states as named arrays."""
+def _stored(state: State) -> dict[str, NDArray[Any]]:
+    """Return a state as named arrays."""
     import jax
 
-    both = {"now": state, "best": best}
-    return {
-        f"{name}.{i}": np.asarray(leaf) for name, tree in both.items() for i, leaf in enumerate(jax.tree.leaves(tree))
-    }
+    return {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
 
 
-def _restored(stored: Mapping[str, NDArray[Any]], name: str, like: State) -> State:
+def _restored(stored: Mapping[str, NDArray[Any]], like: State) -> State:
     """Return a state from its named arrays.
 
     Raises InputError when they do not fit the network.
@@ -288,7 +288,7 @@ def _restored(stored: Mapping[str, NDArray[Any]], name: str, like: State) -> Sta
     import jax
 
     leaves, structure = jax.tree.flatten(like)
-    found = [stored.get(f"{name}.{i}") for i in range(len(leaves))]
+    found = [stored.get(str(i)) for i in range(len(leaves))]
     if any(one is None or one.shape != np.shape(leaf) for one, leaf in zip(found, leaves, strict=True)):
         msg = "a checkpoint must fit its network (shapes differ); delete the folder checkpoints and repeat the sweep"
         raise InputError(msg)

@@ -5,7 +5,7 @@ What to use when
 - `Alone`: one fit; its arrays are passed as they are. Faster on a processor, also for many fits one after the other.
 - `SideBySide`: several fits of equal shapes, their arrays stacked for a program made by `vmap`; pays on a GPU.
 
-Both take an epoch's arguments of each member and keep, of each member, the state of its best epoch.
+Both take an epoch's arguments of each member and keep the state of the best epoch of each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from townsend.training.epochs import Epochs, Given, State
 
-__all__ = ["Alone", "Epoch", "Lanes", "SideBySide", "Stand"]
+__all__ = ["Alone", "Best", "Epoch", "Lanes", "SideBySide", "Stand"]
 
 
 class Epoch(NamedTuple):
@@ -29,12 +29,18 @@ class Epoch(NamedTuple):
     weight: NDArray[np.float32]
 
 
-class Stand(NamedTuple):
-    """Where one member stands: its state, that of its best epoch, and the latter's scores of `monitor` if it is new."""
+class Best(NamedTuple):
+    """The best epoch of one member: its state, and its scores of `monitor`."""
 
     state: State
-    best: State
-    scores: NDArray[np.float32] | None
+    scores: NDArray[np.float32]
+
+
+class Stand(NamedTuple):
+    """Where one member stands; its best epoch is None where none of those just run was better than all before."""
+
+    state: State
+    best: Best | None
 
 
 class Lanes(Protocol):
@@ -59,16 +65,14 @@ class Alone:
     Arguments:
         programs: compiled for a fit that is not stacked.
         data: x and y of `train`; watched: chunks of `monitor`.
-        state, best: where it begins.
+        state: where it begins.
     """
 
-    def __init__(
-        self, programs: Epochs, data: tuple[Any, Any], watched: tuple[Any, ...], state: State, best: State
-    ) -> None:
+    def __init__(self, programs: Epochs, data: tuple[Any, Any], watched: tuple[Any, ...], state: State) -> None:
         self._programs, self._data, self._watched = programs, data, watched
-        self._state, self._best = state, best
+        self._state = state
         self._scores: Any = None
-        self._best_scores: Any = None
+        self._best: tuple[State, Any] | None = None
 
     def run(self, epochs: Sequence[Epoch], batches: int) -> list[tuple[float, float, float, float]]:
         """Train one epoch; return the figures of the member."""
@@ -82,11 +86,12 @@ class Alone:
     def keep(self, better: Sequence[bool]) -> None:
         """Take the state for the best one."""
         if better[0]:
-            self._best, self._best_scores = self._state, self._scores
+            self._best = self._state, self._scores
 
     def stands(self) -> list[Stand]:
         """Return where the member stands."""
-        return [Stand(self._state, self._best, None if self._best_scores is None else np.asarray(self._best_scores))]
+        best = None if self._best is None else Best(self._best[0], np.asarray(self._best[1]))
+        return [Stand(self._state, best)]
 
 
 class SideBySide:
@@ -95,20 +100,16 @@ class SideBySide:
     Arguments:
         programs: compiled for as many members.
         data: x and y of `train`; watched: chunks of `monitor`; the same for all members.
-        states: where each begins, and its best so far.
+        states: where each begins.
     """
 
     def __init__(
-        self,
-        programs: Epochs,
-        data: tuple[Any, Any],
-        watched: tuple[Any, ...],
-        states: Sequence[tuple[State, State]],
+        self, programs: Epochs, data: tuple[Any, Any], watched: tuple[Any, ...], states: Sequence[State]
     ) -> None:
         self._programs, self._data, self._watched = programs, data, watched
-        self._state, self._best = (_stacked(kind) for kind in zip(*states, strict=True))
+        self._state = _stacked(states)
         self._scores: Any = None
-        self._best_scores: Any = None
+        self._best: tuple[State, Any] | None = None
         self._improved = np.zeros(len(states), bool)
 
     def run(self, epochs: Sequence[Epoch], batches: int) -> list[tuple[float, float, float, float]]:
@@ -132,8 +133,8 @@ class SideBySide:
         def choose(new: Any, old: Any) -> Any:
             return jnp.where(mask.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
-        self._best = jax.tree.map(choose, self._state, self._best)
-        self._best_scores = self._scores if self._best_scores is None else choose(self._scores, self._best_scores)
+        now = self._state, self._scores
+        self._best = now if self._best is None else jax.tree.map(choose, now, self._best)
         self._improved |= mask
 
     def stands(self) -> list[Stand]:
@@ -143,10 +144,11 @@ class SideBySide:
         def member(tree: Any, i: int) -> Any:
             return jax.tree.map(lambda leaf: leaf[i], tree)
 
-        return [
-            Stand(member(self._state, i), member(self._best, i), np.asarray(self._best_scores[i]) if new else None)
-            for i, new in enumerate(self._improved)
-        ]
+        def best(i: int) -> Best | None:
+            state, scores = member(self._best, i)
+            return Best(state, np.asarray(scores))
+
+        return [Stand(member(self._state, i), best(i) if new else None) for i, new in enumerate(self._improved)]
 
 
 def _stacked(values: Sequence[Any]) -> Any:

@@ -28,11 +28,12 @@ class Progress:
     Arguments:
         outcome: how it ended (finished, stopped early, diverged); None while it may go on.
         detail: a sentence on a fit that diverged, else "".
-        curves: `loss`, `monitor_loss` and, for a classification, `accuracy`, `monitor_accuracy`: one value an epoch.
+        curves: `loss`, `monitor_loss`, ...: one value an epoch.
         weights: of the epoch with the lowest monitored loss, in the order of Keras `get_weights`; or what else stores
-            the model (see `townsend.networks.family`). None kept: the first epoch diverged.
+            the model. None kept: the first epoch diverged.
         state: all else that going on needs, as arrays; empty where the fit has ended.
         figure: on `monitor`, of `weights`: AUC of a classification, mean squared error of a regression; NaN: none.
+        figures: the same at each rest so far, this one included.
         parameters: trainable parameters.
         epochs: epochs trained; best_epoch: the one whose weights were kept.
         wall_s, cpu_s: of the whole training; compile_s: share of wall_s spent compiling.
@@ -44,6 +45,7 @@ class Progress:
     weights: Sequence[NDArray[Any]] = ()
     state: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     figure: float = float("nan")
+    figures: tuple[float, ...] = ()
     parameters: int = 0
     epochs: int = 0
     best_epoch: int = 0
@@ -53,20 +55,26 @@ class Progress:
 
 
 class Trainer(Protocol):
-    """Trains fits of one kind of model. Arrays differ only between folds: `arrays[fit.fold]`."""
+    """Trains fits of one kind of model; `arrays` holds those of each fold, with the splits `train` and `monitor`."""
+
+    def packs(self, fits: Sequence[Fit], arrays: Sequence[Arrays]) -> list[list[Fit]]:
+        """Return the fits in groups, each of which `advance` trains together."""
+        ...
 
     def advance(
-        self, fits: Sequence[tuple[Fit, Progress | None]], arrays: Sequence[Arrays], rung: Rung
+        self, pack: Sequence[tuple[Fit, Progress | None]], arrays: Sequence[Arrays], rung: Rung
     ) -> Iterator[tuple[Fit, Progress]]:
-        """Yield each fit once it stands at the rung or has ended, in any order; the same arguments give the same bits.
+        """Yield the fits of a pack once they stand at the rung or have ended; the same arguments give the same bits.
 
         Arguments:
-            fits: with where they stand; None for one that is to begin.
-            arrays: one for each fold, with the splits `train` and `monitor`.
+            pack: fits, with where they stand; None for one that is to begin.
+            arrays: of each fold.
             rung: how far to go; one beyond a fit's last epoch trains it to its end.
         """
         ...
 
-    def scores(self, fit: Fit, progress: Progress, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def scores(
+        self, fit: Fit, progress: Progress, x: NDArray[np.float32], arrays: Sequence[Arrays]
+    ) -> NDArray[np.float32]:
         """Return the scores that the kept weights of a fit give to n examples."""
         ...

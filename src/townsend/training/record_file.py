@@ -5,12 +5,13 @@ What to use when
 - `read_bracket_record`: how far a bracket has come; an empty record where nothing has been written.
 - `write_bracket_record`: replace the record; arrays first, since the JSON file is the truth.
 - `record_path`, `arrays_path`: where a bracket's two files are.
+- `folds_folders`: where the arrays are that a sweep's networks are trained on.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,14 @@ from townsend.errors import InputError
 from townsend.files import atomic_path, read_json, write_json
 from townsend.training.records import FitRecord
 
-__all__ = ["BracketRecord", "arrays_path", "read_bracket_record", "record_path", "write_bracket_record"]
+__all__ = [
+    "BracketRecord",
+    "arrays_path",
+    "folds_folders",
+    "read_bracket_record",
+    "record_path",
+    "write_bracket_record",
+]
 
 
 @dataclass(frozen=True)
@@ -32,31 +40,37 @@ class BracketRecord:
     Arguments:
         bracket: its number.
         fits: records of the fits that have ended, in the order of the bracket.
-        attempts: trial -> how often its training was started; also of one that has not ended.
+        started: label -> how often the fit was set going, at its start and from rungs; also of one that has not ended.
         complete: whether no fit is left to do.
-        arrays: curves and weights of the fits, `f"{trial}.{name}"`.
+        arrays: curves and weights of the fits, `f"{label}.{name}"`.
     """
 
     bracket: int
     fits: tuple[FitRecord, ...] = ()
-    attempts: Mapping[int, int] = field(default_factory=dict)
+    started: Mapping[str, int] = field(default_factory=dict)
     complete: bool = False
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
-    def ended(self) -> frozenset[int]:
-        """Return the trials that need no more work."""
-        return frozenset(record.trial for record in self.fits)
+    def ended(self) -> frozenset[str]:
+        """Return the labels of the fits that need no more work."""
+        return frozenset(record.label for record in self.fits)
 
-    def started(self, trial: int) -> BracketRecord:
-        """Return the record with one more attempt at `trial`."""
-        return replace(self, attempts={**self.attempts, trial: self.attempts.get(trial, 0) + 1})
+    def starting(self, labels: Iterable[str]) -> BracketRecord:
+        """Return the record with these fits set going once more."""
+        return replace(self, started={**self.started, **{label: self.started.get(label, 0) + 1 for label in labels}})
 
-    def with_fit(self, record: FitRecord, arrays: Mapping[str, NDArray[Any]], *, complete: bool) -> BracketRecord:
-        """Return the record with one more ended fit; its attempts and the names of its arrays are filled in."""
-        counted = replace(record, attempts=max(1, self.attempts.get(record.trial, 0)))
-        named = {f"{record.trial}.{name}": values for name, values in arrays.items()}
-        return replace(self, fits=(*self.fits, counted), arrays={**self.arrays, **named}, complete=complete)
+    def with_fits(self, ended: Iterable[tuple[FitRecord, Mapping[str, NDArray[Any]]]]) -> BracketRecord:
+        """Return the record with more ended fits; their attempts and the names of their arrays are filled in.
+
+        A fit that rested r times on its way was set going r times more than it was attempted.
+        """
+        fits, arrays = list(self.fits), dict(self.arrays)
+        for record, values in ended:
+            rests = max(0, len(record.figures) - 1)
+            fits.append(replace(record, attempts=max(1, self.started.get(record.label, 0) - rests)))
+            arrays |= {f"{record.label}.{name}": array for name, array in values.items()}
+        return replace(self, fits=tuple(fits), arrays=arrays)
 
 
 def record_path(run: Path, bracket: int) -> Path:
@@ -67,6 +81,11 @@ def record_path(run: Path, bracket: int) -> Path:
 def arrays_path(run: Path, bracket: int) -> Path:
     """Return the file of a bracket's curves and weights."""
     return record_path(run, bracket).with_suffix(".npz")
+
+
+def folds_folders(run: Path, folds: int) -> list[Path]:
+    """Return the folder of the arrays of each fold."""
+    return [run / "arrays"] if folds == 1 else [run / "arrays" / f"fold-{fold}" for fold in range(folds)]
 
 
 def read_bracket_record(run: Path, bracket: int, *, arrays: bool = True) -> BracketRecord:
@@ -80,13 +99,13 @@ def read_bracket_record(run: Path, bracket: int, *, arrays: bool = True) -> Brac
     value = read_json(path)
     try:
         fits = tuple(FitRecord.from_json(fit) for fit in value["fits"])
-        attempts = {int(trial): int(count) for trial, count in value["attempts"].items()}
+        started = {str(label): int(count) for label, count in value["started"].items()}
         complete = bool(value["complete"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path} must be a record as townsend wrote it ({error}); delete it and repeat the sweep's command"
         raise InputError(msg) from None
-    found = _read_arrays(arrays_path(run, bracket), {fit.trial for fit in fits}) if arrays else {}
-    return BracketRecord(bracket, fits, attempts, complete, found)
+    found = _read_arrays(arrays_path(run, bracket), {fit.label for fit in fits}) if arrays else {}
+    return BracketRecord(bracket, fits, started, complete, found)
 
 
 def write_bracket_record(run: Path, record: BracketRecord, *, arrays: bool = True) -> None:
@@ -99,18 +118,18 @@ def write_bracket_record(run: Path, record: BracketRecord, *, arrays: bool = Tru
         {
             "bracket": record.bracket,
             "complete": record.complete,
-            "attempts": {str(trial): count for trial, count in record.attempts.items()},
+            "started": dict(record.started),
             "fits": [fit.to_json() for fit in record.fits],
         },
     )
 
 
-def _read_arrays(path: Path, trials: set[int]) -> dict[str, NDArray[Any]]:
-    if not trials or not path.exists():
+def _read_arrays(path: Path, labels: set[str]) -> dict[str, NDArray[Any]]:
+    if not labels or not path.exists():
         return {}
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files if int(name.split(".")[0]) in trials}
+            return {name: archive[name] for name in archive.files if name.split(".")[0] in labels}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{path} must be an archive as townsend wrote it ({error}); delete it with its .json and repeat the sweep"
         raise InputError(msg) from None

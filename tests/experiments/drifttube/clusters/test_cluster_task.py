@@ -19,6 +19,7 @@ from townsend.files import read_sealed, write_sealed
 from townsend.sample.reader import read_sample
 from townsend.sample.root_io import write_root
 from townsend.sample.splits import split_groups
+from townsend.tasks.base import Fold
 
 # Keras 3.15 loads its variables through np.array(variable), for which NumPy 2 has announced a change.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -125,6 +126,37 @@ def test_settings_need_a_finder_and_are_closed():
         task.settings({"finder": "f", "fixed_impact": 0.1})
     with pytest.raises(ConfigError, match="stay below 1"):
         task.settings({"finder": "f", "train_fraction": 0.9, "validation_fraction": 0.1})
+
+
+def test_folds_share_test_cover_all_else_and_are_alike(sample, settings, arrays):
+    found = [task.prepare(sample, settings, 5, Fold(index, 4)) for index in range(4)]
+    parts = [fold.splits["validation"] for fold in found]
+    test = arrays.splits["test"]
+    for fold, part in zip(found, parts, strict=True):
+        assert np.array_equal(fold.splits["test"].x, test.x)
+        assert np.array_equal(fold.splits["monitor"].group, part.group)
+        groups = [set(fold.splits[name].group.tolist()) for name in ("train", "validation", "test")]
+        assert sum(map(len, groups)) == len(set.union(*groups)) == 400
+        assert fold.facts["mean_clusters"] == pytest.approx(float(fold.splits["train"].y.mean()))
+    assert sorted(np.concatenate([part.group for part in parts])) == sorted(set(range(400)) - set(test.group.tolist()))
+    means = [part.y.mean() for part in parts]
+    assert np.std(means) < 0.25 * np.std(test.y) / np.sqrt(70)
+    # References are fitted on each fold's own training lists.
+    assert len({float(fold.splits["test"].extra["ref_path"][0]) for fold in found}) == 4
+
+
+def test_the_last_training_takes_all_but_test(sample, settings, arrays):
+    found = task.prepare(sample, settings, 5, Fold(None, 1))
+    assert sorted(found.splits) == ["monitor", "test", "train"]
+    train, test = (set(found.splits[name].group.tolist()) for name in ("train", "test"))
+    assert train | test == set(range(400))
+    assert not train & test
+    assert np.array_equal(found.splits["test"].group, arrays.splits["test"].group)
+
+
+def test_folds_too_small_to_judge_are_named(sample, settings):
+    with pytest.raises(InputError, match=r"at least 20 waveforms .*validation has 1\d of 400.* or lower `folds`"):
+        task.prepare(sample, settings, 5, Fold(0, 15))
 
 
 # ---- figures of known counters

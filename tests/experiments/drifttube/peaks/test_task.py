@@ -11,6 +11,7 @@ from townsend.experiments.drifttube.peaks.task import task
 from townsend.experiments.drifttube.simulation.settings import DigitizerSettings, DriftTubeSettings, NoiseSettings
 from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube, simulate_waveforms
 from townsend.sample.root_io import write_root
+from townsend.tasks.base import Fold
 
 SMALL = {"windows": 2000, "validation_waveforms": 60, "test_waveforms": 60}
 
@@ -125,6 +126,70 @@ def test_a_given_threshold_is_used(arrays):
     split = arrays.splits["test"]
     evaluation = task.evaluate(arrays, "test", split.y.copy(), 0.25)
     assert evaluation.threshold == 0.25
+
+
+# ---- folds
+
+
+@pytest.fixture(scope="module")
+def three_folds(sample):
+    return [task.prepare(sample, task.settings(SMALL), 5, Fold(index, 3)) for index in range(3)]
+
+
+def first_windows(split, facts):
+    """Of every waveform, by what no scale changes: its windows in mV."""
+    return {window.tobytes() for window in np.round(split.x[..., 0] * np.float32(facts["scale_mV"]), 2)}
+
+
+def test_all_folds_are_judged_by_the_test_set_of_no_fold(arrays, three_folds):
+    test = arrays.splits["test"]
+    unseen = first_windows(test, arrays.facts)
+    for fold in three_folds:
+        scale = np.float32(fold.facts["scale_mV"] / arrays.facts["scale_mV"])
+        assert np.allclose(fold.splits["test"].x * scale, test.x, rtol=1e-5)
+        assert np.array_equal(fold.splits["test"].extra["resolvable_time_ns"], test.extra["resolvable_time_ns"])
+        for name in ("train", "monitor", "validation"):
+            assert not first_windows(fold.splits[name], fold.facts) & unseen, name
+
+
+def test_a_fold_has_the_windows_and_the_scale_of_its_own_training(three_folds):
+    for fold in three_folds:
+        train = fold.splits["train"]
+        assert len(train) == SMALL["windows"]
+        assert fold.splits["validation"].extra["waveforms"] == SMALL["validation_waveforms"]
+        assert np.median(np.std(train.x[train.y > 0, :, 0], axis=1)) == pytest.approx(1, rel=1e-5)
+        assert not first_windows(train, fold.facts) & first_windows(fold.splits["validation"], fold.facts)
+        assert not set(train.group) & set(fold.splits["monitor"].group)
+    assert len({fold.facts["scale_mV"] for fold in three_folds}) == 3
+
+
+def test_folds_are_alike_in_resolvable_arrivals(sample):
+    """Up to any number of arrivals, two folds hold equally many waveforms within one."""
+    most = task.settings({"windows": 100, "validation_waveforms": 175, "test_waveforms": 20})
+    halves = [task.prepare(sample, most, 5, Fold(index, 2)).splits["validation"].extra for index in range(2)]
+    first, second = (np.bincount(extra["resolvable_row"], minlength=175) for extra in halves)
+    assert all(abs(np.sum(first <= most) - np.sum(second <= most)) <= 1 for most in {*first, *second})
+
+
+def test_the_last_training_takes_the_windows_of_train_and_monitor_from_all_but_test(sample, arrays):
+    found = task.prepare(sample, task.settings(SMALL), 5, Fold(None, 1))
+    assert sorted(found.splits) == ["monitor", "test", "train"]
+    train = found.splits["train"]
+    assert len(train) == pytest.approx(SMALL["windows"] / 0.7, abs=2)
+    assert train.y.mean() == pytest.approx(0.5, abs=1e-3)
+    both = {*arrays.splits["train"].group, *arrays.splits["monitor"].group}
+    assert {*train.group} & {*arrays.splits["train"].group}
+    assert {*train.group} & {*arrays.splits["monitor"].group}
+    assert len({*train.group} - both) < len(both)
+    assert not first_windows(train, found.facts) & first_windows(found.splits["test"], found.facts)
+
+
+def test_folds_too_small_to_judge_are_named(sample):
+    rule = r"must hold 60 waveforms for validation in each fold \(got 3\d of 500\); .*, lower `folds` or lower"
+    with pytest.raises(InputError, match=rule):
+        task.prepare(sample, task.settings(SMALL), 5, Fold(0, 10))
+    with pytest.raises(InputError, match=r"at most the 350 waveforms that are not test \(got 351\); lower `folds`"):
+        task.prepare(sample, task.settings(SMALL), 5, Fold(0, 351))
 
 
 def test_too_few_waveforms_for_the_windows_are_named(sample):

@@ -8,6 +8,10 @@ Sets, disjoint by waveform but for `monitor` and `validation`:
 - `monitor`, for early stopping, and `validation`, which selects: the same waveforms;
 - `test`: read once.
 
+With folds, train and validation waveforms are dealt anew, alike in their number of clusters; test is the same in all.
+Each fold stops early on its own validation waveforms, as without folds, so its figure flatters a little. Where nothing
+selects any more, train is all but test; `monitor`, for its curve alone, is a part of it.
+
 Beside the network stand references fitted on `train` (see `count_references`): the path length alone, the derivative
 finder with association in time, linear regression on the number of peaks, and gradient boosting on the found, on the
 resolvable and on the true times. The last is the ceiling.
@@ -32,12 +36,14 @@ from townsend.experiments.drifttube.clusters.cluster_arrays import ClusterArrays
 from townsend.experiments.drifttube.clusters.cluster_task_settings import ClusterFacts, ClusterSettings
 from townsend.experiments.drifttube.clusters.clusteriser import TASK
 from townsend.experiments.drifttube.clusters.count_references import fit_references
+from townsend.experiments.drifttube.peaks.arrivals import clusters_in_record
 from townsend.experiments.drifttube.peaks.finder import load_finder
 from townsend.experiments.drifttube.peaks.sample_facts import check_clock
 from townsend.files import read_sealed, sha256_of
+from townsend.sample.folds import fold_sets
 from townsend.sample.reader import read_sample, sample_fingerprint
 from townsend.sample.splits import split_groups
-from townsend.tasks.base import CEILING, Arrays, Evaluation, Metric, Objective, Split
+from townsend.tasks.base import CEILING, Arrays, Evaluation, Fold, Metric, Objective, Split
 
 __all__ = ["CEILING_REFERENCE", "ClusterTask", "task"]
 
@@ -74,8 +80,8 @@ class ClusterTask:
         parts = f"{sample_fingerprint(sample)} {sha256_of([finder / 'model.keras', finder / 'card.json'])}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
-    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:
-        """Return the arrays of a simulated sample behind the finder.
+    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int, fold: Fold | None = None) -> Arrays:
+        """Return the arrays of a simulated sample behind the finder, or of one fold of it.
 
         Raises InputError when the sample has no truth, was seen by the finder, or is too small.
         """
@@ -89,10 +95,14 @@ class ClusterTask:
         check_clock(waveforms, sample)
         unseen = unseen_rows(sample, waveforms, card)
         rows = split_groups(unseen.rows[: chosen.waveforms], chosen.fractions, seed)
+        if fold is not None:
+            clusters = clusters_in_record(waveforms.truth, waveforms.samples.shape[1] / waveforms.sampling_rate_ghz)
+            rows = fold_sets(rows, clusters.__getitem__, fold.index, fold.of, seed)
         smallest = min(rows, key=lambda name: len(rows[name]))
         if len(rows[smallest]) < _FEWEST:
             rule = f"each set must hold at least {_FEWEST} waveforms that the finder never saw"
             msg = f"{rule} ({smallest} has {len(rows[smallest])} of {len(unseen.rows)}); simulate more"
+            msg += " or lower `folds`" if fold else ""
             raise InputError(msg)
         maker = ClusterArrays(waveforms, finder)
         made = {name: maker.split(members) for name, members in rows.items()}
@@ -111,7 +121,10 @@ class ClusterTask:
             finder_threshold=finder.threshold,
             unseen_by_the_finder=unseen.because,
         )
-        return Arrays({**splits, "monitor": replace(splits["validation"], extra={})}, resolved(facts))
+        splits["monitor"] = replace(splits["validation"], extra={})
+        if fold is not None and fold.index is None:
+            del splits["validation"]
+        return Arrays(splits, resolved(facts))
 
     def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:
         """Judge predicted numbers of `validation` or `test`, over all impact parameters and at fixed path."""

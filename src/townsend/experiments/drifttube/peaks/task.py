@@ -1,17 +1,23 @@
 """The peak-finding task: whether a candidate is the arrival of an electron.
 
 A network sees a window around each candidate and gives a score. Labels come from the optimal one-to-one matching of
-candidates to resolvable arrivals. Four sets, disjoint by waveform but for the first two of validation:
+candidates to resolvable arrivals. Four sets, disjoint by waveform but for `monitor` and `validation`:
 
 - `train`: windows of the training waveforms, as much signal as background;
 - `monitor`: the same of the validation waveforms, for early stopping;
 - `validation`: every candidate of some validation waveforms, natural prevalence; selects;
 - `test`: every candidate of some test waveforms, natural prevalence; read once.
+
+With folds, train and validation waveforms are dealt anew, alike in their number of resolvable arrivals; test is the
+same in all. Each fold stops early on its own validation waveforms, as without folds, so its figure flatters a little.
+Where nothing selects any more, training windows come from all waveforms but test, as many as train and monitor had;
+`monitor`, for its curve alone, is a part of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,7 @@ from townsend.config import parse, resolved
 from townsend.errors import InputError
 from townsend.evaluate.bootstrap import bootstrap_figures, clustered_auc, confusion_by_group
 from townsend.evaluate.classification import FIGURES, balanced_counts, confusion, roc
+from townsend.experiments.drifttube.peaks.arrivals import visible_electrons
 from townsend.experiments.drifttube.peaks.candidates import select_peaks
 from townsend.experiments.drifttube.peaks.figures_of_merit import (
     PEAK_FIGURES,
@@ -31,12 +38,14 @@ from townsend.experiments.drifttube.peaks.figures_of_merit import (
     ceiling,
     count_matches,
 )
+from townsend.experiments.drifttube.peaks.matching import merge_arrivals
 from townsend.experiments.drifttube.peaks.peak_arrays import PeakArrays
 from townsend.experiments.drifttube.peaks.task_settings import PeakFacts, PeakSettings
 from townsend.experiments.drifttube.simulation.streams import stream
+from townsend.sample.folds import fold_sets
 from townsend.sample.reader import read_sample, sample_fingerprint
 from townsend.sample.splits import split_groups
-from townsend.tasks.base import CEILING, Arrays, Evaluation, Metric, Objective, Split
+from townsend.tasks.base import CEILING, Arrays, Evaluation, Fold, Metric, Objective, Split
 
 __all__ = ["PeakTask", "task"]
 
@@ -60,24 +69,30 @@ class PeakTask:
         """Return a hash of what the sample's shards hold."""
         return sample_fingerprint(sample)
 
-    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:
-        """Return the arrays of a simulated sample.
+    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int, fold: Fold | None = None) -> Arrays:
+        """Return the arrays of a simulated sample, or of one fold of it.
 
-        Raises InputError when the sample has no truth or no signal, or is too small for the windows asked for.
+        Raises InputError when the sample has no truth or no signal, or is too small for the windows or folds asked for.
         """
         chosen = parse(PeakSettings, settings)
         waveforms = read_sample(sample)
         rows = split_groups(len(waveforms), chosen.fractions, seed)
+        maker = PeakArrays(waveforms, chosen, sample)
+        if fold is not None:
+            rows = fold_sets(rows, partial(_resolvable_arrivals, maker), fold.index, fold.of, seed)
         judged = {"validation": chosen.validation_waveforms, "test": chosen.test_waveforms}
         for name, number in judged.items():
             if len(rows[name]) < number:
-                rule = f"the sample must hold {number} waveforms for {name}"
-                remedy = f"simulate more waveforms or lower `{name}_waveforms`"
+                rule = f"the sample must hold {number} waveforms for {name}{' in each fold' if fold else ''}"
+                remedy = f"simulate more waveforms{', lower `folds`' if fold else ''} or lower `{name}_waveforms`"
                 msg = f"{rule} (got {len(rows[name])} of {len(waveforms)}); {remedy}"
                 raise InputError(msg)
-        maker = PeakArrays(waveforms, chosen, sample)
         monitor_windows = round(chosen.windows * chosen.monitor_share / (1 - chosen.monitor_share))
-        train = maker.balanced(rows["train"], chosen.windows, stream(seed, "train windows", 0))
+        train_windows = chosen.windows
+        if fold is not None and fold.index is None:
+            train_windows += monitor_windows
+            del judged["validation"]
+        train = maker.balanced(rows["train"], train_windows, stream(seed, "train windows", 0))
         scale_mV = float(np.median(np.std(train.x[train.y > 0], axis=1)))
         splits = {
             "train": train,
@@ -127,6 +142,13 @@ class PeakTask:
 
 
 task = PeakTask()
+
+
+def _resolvable_arrivals(maker: PeakArrays, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (rows,) how many arrivals a finder can hope for in each of `rows`."""
+    found = visible_electrons(maker.truth[rows], maker.visible_fC)
+    merged, _ = merge_arrivals(found.row, found.time_ns, found.charge_fC, maker.settings.double_pulse_ns)
+    return np.bincount(merged, minlength=len(rows))
 
 
 def _peak_figures(name: str, counts: NDArray[np.float64]) -> dict[str, Metric]:
