@@ -175,14 +175,17 @@ def network_of(stored: bytes, path: object = "the stored network") -> keras.Mode
     try:
         return any_keras().saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # a damaged description surfaces as almost any exception
-        msg = f"{path} must be a description of a network that Keras can build ({type(error).__name__}); repeat the sweep"
+        msg = (
+            f"{path} must be a description of a network that Keras can build ({type(error).__name__}); repeat the sweep"
+        )
         raise InputError(msg) from error
 
 
 def _checked_keras(model: Any, input_shape: tuple[int, ...], path: Path) -> Any:
     if type(model).__name__ not in ("Functional", "Sequential") or type(model).__module__.split(".")[0] != "keras":
         rule = f"build of {path} must return a model of Keras' own classes, which can be stored without code"
-        msg = f"{rule} (got the class {_shown(type(model).__name__)}); use keras.Sequential or keras.Model(inputs, outputs)"
+        remedy = "use keras.Sequential or keras.Model(inputs, outputs)"
+        msg = f"{rule} (got the class {_shown(type(model).__name__)}); {remedy}"
         raise InputError(msg)
     check_stock(_config(model), f"what build of {path} returns")
     inputs, outputs = ([tuple(tensor.shape) for tensor in tensors] for tensors in (model.inputs, model.outputs))
@@ -239,7 +242,9 @@ def _seed32(seed: int) -> int:
 
 def _line(error: BaseException, path: Path) -> str:
     """Return the last line of the user's file on the way to an error."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path.absolute())]
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path.absolute())
+    ]
     return str(lines[-1]) if lines else "unknown"
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,9 @@ class EstimatorTrainer:
 
         Raises InputError when a split is missing or empty, and whatever scikit-learn raises.
         """
-        for fit, _ in pack:
-            yield fit, self._trained(fit, arrays[fit.fold], rung.fraction)
+        for fit, before in pack:
+            progress = self._trained(fit, arrays[fit.fold], rung.fraction)
+            yield fit, replace(progress, figures=(*(before.figures if before else ()), progress.figure))
 
     def scores(
         self, fit: Fit, progress: Progress, x: NDArray[np.float32], arrays: Sequence[Arrays]

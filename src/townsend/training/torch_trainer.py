@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,8 +66,9 @@ class TorchTrainer:
 
         Raises InputError when skorch is missing or a split is empty, and whatever the module raises.
         """
-        for fit, _ in pack:
-            yield fit, self._trained(fit, arrays[fit.fold], rung.fraction)
+        for fit, before in pack:
+            progress = self._trained(fit, arrays[fit.fold], rung.fraction)
+            yield fit, replace(progress, figures=(*(before.figures if before else ()), progress.figure))
 
     def scores(
         self, fit: Fit, progress: Progress, x: NDArray[np.float32], arrays: Sequence[Arrays]
@@ -96,23 +98,21 @@ class TorchTrainer:
             net.fit(x[part], y[part])
         losses, monitored = (np.array(net.history[:, name], np.float32) for name in ("train_loss", "valid_loss"))
         curves = {"loss": losses, "monitor_loss": monitored}
-        trained = {"curves": curves, "epochs": len(losses)}
-        costs = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+        ended = Outcome.FINISHED if len(losses) == epochs else Outcome.STOPPED_EARLY
+        rest = Progress(
+            outcome=ended if fraction >= 1 else None,
+            curves=curves,
+            parameters=sum(math.prod(one.shape) for one in module.parameters() if one.requires_grad),
+            epochs=len(losses),
+            wall_s=time.perf_counter() - wall,
+            cpu_s=time.process_time() - cpu,
+        )
         bad = np.flatnonzero(~(np.isfinite(losses) & np.isfinite(monitored)))
         if len(bad):
             detail = f"the loss was not finite in epoch {bad[0] + 1}, with {training.optimizer}"
-            return Progress(outcome=Outcome.DIVERGED, detail=detail, **trained, **costs)
-        ended = Outcome.FINISHED if len(losses) == epochs else Outcome.STOPPED_EARLY
-        network = TorchNetwork(module, x.shape[1:])
-        return Progress(
-            outcome=ended if fraction >= 1 else None,
-            weights=arrays_of(module),
-            figure=rung_figure(self._loss, network.scores(watched[0]), watched[1][:, 0]),
-            parameters=sum(math.prod(one.shape) for one in module.parameters() if one.requires_grad),
-            best_epoch=int(np.argmin(monitored)) + 1,
-            **trained,
-            **costs,
-        )
+            return replace(rest, outcome=Outcome.DIVERGED, detail=detail)
+        figure = rung_figure(self._loss, TorchNetwork(module, x.shape[1:]).scores(watched[0]), watched[1][:, 0])
+        return replace(rest, weights=arrays_of(module), figure=figure, best_epoch=int(np.argmin(monitored)) + 1)
 
 
 def check_torch(hyperparameters: Mapping[str, Any]) -> None:
