@@ -32,7 +32,7 @@ Report = Callable[[Mapping[str, Any]], None]
 def _train_bracket(folder: Path, arguments: Mapping[str, Any], report: Report) -> None:
     from townsend.training.bracket import BracketWork, train_bracket
 
-    train_bracket(folder, BracketWork.from_json(arguments), lambda record: report(record.to_json()))
+    train_bracket(folder, BracketWork.from_json(arguments), lambda record: report(record.to_json() if record else {}))
 
 
 def _simulate_shard(folder: Path, arguments: Mapping[str, Any], report: Report) -> None:

@@ -14,7 +14,9 @@ from townsend.training.records import FitRecord, Outcome
 AUC, MSE = Objective("auc", maximise=True), Objective("mse", maximise=False)
 
 
-def fit(trial: int, fold: int = 0, repeat: int = 0, figure: float = 0.9, error: float = 0.01, **given: Any) -> FitRecord:
+def fit(
+    trial: int, fold: int = 0, repeat: int = 0, figure: float = 0.9, error: float = 0.01, **given: Any
+) -> FitRecord:
     values: dict[str, Any] = {
         "hyperparameters": {"dropout": 0.1 * trial},
         "outcome": Outcome.FINISHED,

@@ -3,6 +3,7 @@
 What to use when
 ----------------
 - `check_space`: can every value of the space be trained at all? Asked before any work begins.
+- `check_batches`: does every batch fit the sample? Asked as soon as its arrays are there.
 - `make_plan`: the plan that settings ask for: a `ListPlan` (grid, random: all brackets known at once) or an
   `AdaptivePlan` (samplers that learn, sweeps that stop by themselves: brackets follow results).
 """
@@ -24,10 +25,10 @@ from townsend.sweep.settings import SweepSettings
 from townsend.sweep.space import case_rows, grid_configurations
 from townsend.sweep.trial_rows import trial_rows
 from townsend.tasks.base import Objective
-from townsend.training.hyperparameters import REQUIRED, shape_key, split
+from townsend.training.hyperparameters import REQUIRED, batch_of, check_loss, shape_key, split
 from townsend.training.records import Bracket, Fit, FitRecord
 
-__all__ = ["AdaptivePlan", "ListPlan", "Plan", "check_space", "fit_seed", "make_plan"]
+__all__ = ["AdaptivePlan", "ListPlan", "Plan", "check_batches", "check_space", "fit_seed", "make_plan"]
 
 _FIT_STREAM = 4  # keeps the fits' seeds apart from every other use of a sweep's seed
 
@@ -93,6 +94,7 @@ class AdaptivePlan:
         source: of the configurations.
         settings: of the sweep; the results of trials up to n - lag are known when trial n is asked for, with brackets
             of several configurations at least the results of all but the last two brackets.
+        objective: name of the metric that ranks.
         trials: configurations at most.
         enough: called with the results so far, in order; whether the sweep may end.
     """
@@ -101,11 +103,13 @@ class AdaptivePlan:
         self,
         source: Source,
         settings: SweepSettings,
+        objective: str,
         trials: int,
         enough: Callable[[Sequence[FitRecord]], bool] = lambda rows: False,
     ) -> None:
         self.trials = trials
         self._source, self._settings, self._enough = source, settings, enough
+        self._objective = objective
         self._shapes = bracket_shapes(settings, size=1)
         self._shape = next(self._shapes)
         self._number = self._asked = 0
@@ -128,8 +132,8 @@ class AdaptivePlan:
 
     def tell(self, records: Sequence[FitRecord]) -> None:
         """Take the results of a bracket, in any order."""
-        settings = self._settings
-        self._waiting.update({row.trial: row for row in trial_rows(records, settings.folds, settings.repeats)})
+        rows = trial_rows(records, self._settings.folds, self._settings.repeats, self._objective)
+        self._waiting.update({row.trial: row for row in rows})
 
     @property
     def _needed(self) -> int:
@@ -162,15 +166,14 @@ def make_plan(settings: SweepSettings, objective: Objective) -> Plan:
 
     Raises ConfigError when the space cannot be searched as asked.
     """
-    next(bracket_shapes(settings))
     trials = settings.trials or 1
     if settings.sampler in ("grid", "random"):
         listed = _listed(settings, objective, trials)
         if settings.stop_at_gain is None:
             return ListPlan(listed, settings)
-        return AdaptivePlan(_Listed(listed), settings, len(listed), _enough(settings, objective))
+        return AdaptivePlan(_Listed(listed), settings, objective.metric, len(listed), _enough(settings, objective))
     proposals = Proposals(settings.space, settings.sampler, settings.seed, objective, settings.lag, trials)
-    return AdaptivePlan(proposals, settings, trials, _enough(settings, objective))
+    return AdaptivePlan(proposals, settings, objective.metric, trials, _enough(settings, objective))
 
 
 def _listed(settings: SweepSettings, objective: Objective, trials: int) -> list[dict[str, Any]]:
@@ -211,10 +214,14 @@ def _cost(bracket: Bracket, settings: SweepSettings) -> float:
     return sum(cost_hint(settings.network, split(fit.hyperparameters)[1]) for fit in bracket.fits)
 
 
-def check_space(settings: SweepSettings) -> None:
+def check_space(settings: SweepSettings, loss: str) -> None:
     """Raise ConfigError unless every value of the space can be trained, and the sampler can serve the space.
 
     Values are checked each by itself, in each case that the conditions tell apart.
+
+    Arguments:
+        settings: of the sweep.
+        loss: the task's.
     """
     needed = {*REQUIRED, *network_names(settings.network)}
     for configuration in case_rows(settings.space):
@@ -223,9 +230,17 @@ def check_space(settings: SweepSettings) -> None:
                 rule = f"space.{name} must always have a value, as none is known for it by default"
                 msg = f"{rule} (got a condition that may not hold); give `otherwise`, the value for that case"
                 raise ConfigError(msg)
-        _, of_network = split(configuration)
+        training, of_network = split(configuration)
+        check_loss(training.loss, loss)
         check_network(settings.network, of_network)
     check_sampler(settings)
+    next(bracket_shapes(settings))
+
+
+def check_batches(settings: SweepSettings, examples: int) -> None:
+    """Raise ConfigError unless every batch of the space fits the number of training examples."""
+    for configuration in case_rows(settings.space):
+        batch_of(split(configuration)[0], examples)
 
 
 def fit_seed(seed: int, trial: int, fold: int = 0, repeat: int = 0) -> int:

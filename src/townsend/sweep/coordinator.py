@@ -14,15 +14,22 @@ from townsend.engines.local import LocalEngine, usable_cores
 from townsend.errors import InputError
 from townsend.files import write_json
 from townsend.networks.backend import check_environment
-from townsend.sweep.brackets import Plan, check_space, make_plan
+from townsend.sweep.brackets import Plan, check_batches, check_space, make_plan
 from townsend.sweep.folder import make_folder, open_folder, tidy
 from townsend.sweep.lease import Lease, hold
 from townsend.sweep.records import read_records
 from townsend.sweep.settings import SweepSettings
+from townsend.tasks.base import Arrays, Fold, Task
 from townsend.tasks.registry import find_task
 from townsend.training.bracket import BracketWork
 from townsend.training.keras_trainer import TrainSettings
-from townsend.training.record_file import BracketRecord, read_bracket_record, record_path, write_bracket_record
+from townsend.training.record_file import (
+    BracketRecord,
+    folds_folders,
+    read_bracket_record,
+    record_path,
+    write_bracket_record,
+)
 from townsend.training.records import Bracket, FitRecord, Outcome
 
 __all__ = ["sweep"]
@@ -55,7 +62,7 @@ def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progre
     check_environment()
     task = find_task(settings.task)
     full = settings.model_copy(update={"task_settings": task.settings(settings.task_settings)})
-    check_space(full)
+    check_space(full, task.loss)
     plan = make_plan(full, task.objective)
     sample = Path(full.sample).absolute()
     contents = task.fingerprint(sample, full.task_settings)
@@ -64,8 +71,7 @@ def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progre
         with hold(run) as lease:
             tidy(run)
             open_folder(run, full, contents, task, plan.trials)
-            if not (run / "arrays" / "arrays.json").is_file():
-                task.prepare(sample, full.task_settings, full.seed).save(run / "arrays")
+            check_batches(full, _prepare(run, full, task, sample))
             coordinator = _Coordinator(run.absolute(), full, plan, lease, progress or (lambda done, planned: None))
             coordinator.run(usable_cores() if jobs is None else jobs)
     except OSError as error:
@@ -74,6 +80,17 @@ def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progre
         raise _disk_full(run) from None
     _judge(run)
     return run
+
+
+def _prepare(run: Path, settings: SweepSettings, task: Task, sample: Path) -> int:
+    """Save the arrays of all folds that are not there yet; return the examples of the smallest training set."""
+    sizes = []
+    for fold, folder in enumerate(folds_folders(run, settings.folds)):
+        if not (folder / "arrays.json").is_file():
+            part = Fold(fold, settings.folds) if settings.folds > 1 else None
+            task.prepare(sample, settings.task_settings, settings.seed, part).save(folder)
+        sizes.append(len(Arrays.load(folder).splits["train"]))
+    return min(sizes)
 
 
 class _Coordinator:
@@ -86,10 +103,14 @@ class _Coordinator:
         self._lease = lease
         self._report = report
         self._done = len(read_records(run))
-        self._at_work: dict[str, tuple[Bracket, Mapping[int, int]]] = {}
+        self._at_work: dict[str, tuple[Bracket, Mapping[str, int]]] = {}
+
+    @property
+    def _planned(self) -> int:
+        return self._plan.trials * self._settings.folds * self._settings.repeats
 
     def run(self, jobs: int) -> None:
-        self._report(self._done, self._plan.trials)
+        self._report(self._done, self._planned)
         with LocalEngine(jobs, self._run / "logs") as engine:
             self._hand_out(engine)
             while self._at_work:
@@ -110,18 +131,20 @@ class _Coordinator:
                     self._submit(bracket, record, engine)
 
     def _submit(self, bracket: Bracket, record: BracketRecord, engine: LocalEngine) -> None:
-        train = TrainSettings(self._settings.epochs, self._settings.patience)
-        work = BracketWork(bracket, self._settings.task, self._settings.network, train)
+        settings = self._settings
+        train = TrainSettings(settings.epochs, settings.patience)
+        work = BracketWork(bracket, settings.task, settings.network, train, settings.folds, settings.side_by_side)
         unit = WorkUnit(f"bracket {bracket.number}", "train_bracket", work.to_json(), self._run)
         write_json(self._run / "brackets" / f"{bracket.number:04d}.json", unit.to_json())
-        self._at_work[unit.name] = bracket, record.attempts
+        self._at_work[unit.name] = bracket, record.started
         engine.submit(unit)
 
     def _hear(self, message: Message, engine: LocalEngine) -> None:
         if message.news is News.PROGRESS:
-            self._count()
+            if message.body:
+                self._count()
             return
-        bracket, attempts = self._at_work.pop(message.unit)
+        bracket, started = self._at_work.pop(message.unit)
         if message.news is News.REFUSED:
             raise InputError(message.detail)
         if message.news is News.FAILED:
@@ -130,41 +153,41 @@ class _Coordinator:
             msg = f"{message.unit} could not be worked on ({message.detail}); see {self._run / 'logs'}, mend and repeat"
             raise InputError(msg)
         if message.news in _LOST:
-            self._give_up(bracket, attempts, message)
+            self._give_up(bracket, started, message)
         record = read_bracket_record(self._run, bracket.number, arrays=False)
         if record.complete:
             self._plan.tell(record.fits)
         else:
             self._submit(bracket, record, engine)
 
-    def _give_up(self, bracket: Bracket, attempts: Mapping[int, int], message: Message) -> None:
+    def _give_up(self, bracket: Bracket, started: Mapping[str, int], message: Message) -> None:
         """Record the fit at which a bracket's processes have died; the bracket goes on without it.
 
         Raises InputError when they died before any fit was begun: that is no fault of a configuration.
         """
         record = read_bracket_record(self._run, bracket.number, arrays=False)
-        left = [fit for fit in bracket.fits if fit.trial not in record.ended]
-        begun = [fit for fit in left if record.attempts.get(fit.trial, 0) > attempts.get(fit.trial, 0)]
+        at_work = [fit for fit in bracket.fits if fit.label in record.at_work and fit.label not in record.ended]
+        begun = [fit for fit in at_work if record.started[fit.label] > started.get(fit.label, 0)]
         if not begun:
             msg = f"worker processes must live until they train ({message.detail}); see {self._run / 'logs'} and repeat"
             raise InputError(msg)
+        outcome, lost = _LOST[message.news], []
         for fit in begun:
-            lost = FitRecord(fit.trial, fit.seed, dict(fit.hyperparameters), _LOST[message.news], message.detail)
-            record = record.with_fit(lost, {}, complete=False)
+            one = FitRecord(fit.trial, fit.seed, dict(fit.hyperparameters), outcome, message.detail)
+            lost.append((replace(one, fold=fit.fold, repeat=fit.repeat), {}))
             self._count()
-        complete = len(record.ended) == len(bracket.fits)
-        write_bracket_record(self._run, replace(record, complete=complete), arrays=False)
+        write_bracket_record(self._run, record.with_fits(lost), arrays=False)
 
     def _count(self) -> None:
         self._done += 1
-        self._report(self._done, self._plan.trials)
+        self._report(self._done, self._planned)
 
 
 def _compare(run: Path, bracket: Bracket, record: BracketRecord) -> None:
     """Raise InputError unless the fits of a record are those of its bracket."""
-    planned = {fit.trial: (fit.seed, dict(fit.hyperparameters)) for fit in bracket.fits}
+    planned = {fit.label: (fit.seed, dict(fit.hyperparameters)) for fit in bracket.fits}
     for fit in record.fits:
-        if planned.get(fit.trial) != (fit.seed, dict(fit.hyperparameters)):
+        if planned.get(fit.label) != (fit.seed, dict(fit.hyperparameters)):
             path = record_path(run, bracket.number)
             msg = f"{path} must hold the fits that the settings plan (trial {fit.trial} differs); choose a new folder"
             raise InputError(msg)

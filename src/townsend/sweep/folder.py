@@ -91,15 +91,15 @@ def open_folder(run: Path, settings: SweepSettings, contents: str, task: Task, t
 def tidy(run: Path) -> None:
     """Remove what killed processes left half-written; only for the one coordinator of the folder."""
     tidy_leases(run)
-    for name in _WRITTEN:
-        for path in (run / name).glob(".*"):
+    for folder in (*(run / name for name in _WRITTEN), *run.glob("arrays/*"), *run.glob("checkpoints/*")):
+        for path in folder.glob(".*"):
             if path.is_file() and not path.name.endswith(".lease"):
                 path.unlink(missing_ok=True)
 
 
 def _is_begun(run: Path) -> bool:
     """Whether the folder holds what depends on its settings: arrays, or records of which the arrays were removed."""
-    return (run / "arrays" / "arrays.json").is_file() or any((run / "records").glob("*.json"))
+    return any((run / "arrays").glob("**/arrays.json")) or any((run / "records").glob("*.json"))
 
 
 def _compared(values: Mapping[str, Any], places: Sequence[str]) -> dict[str, Any]:

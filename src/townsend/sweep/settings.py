@@ -72,6 +72,9 @@ class SweepSettings(Closed):
         description="configurations in one work unit; null: 4, or with halving what ends in one survivor; "
         "samplers that learn: 1 without halving",
     )
+    side_by_side: bool = Field(
+        False, description="train configurations of equal shapes as one program; pays on a GPU, not on a processor"
+    )
     lag: int = Field(8, ge=1, le=1000, description="tpe, walk: trial n knows the results of trials up to n - lag")
 
     @model_validator(mode="after")

@@ -76,7 +76,9 @@ def measured_optimism(records: Sequence[FitRecord], objective: Objective) -> Met
     by_trial = _by_trial(records)
     most = max(map(len, by_trial.values()), default=0)
     tables = [
-        _table(fits, objective.metric) for fits in by_trial.values() if len(fits) == most and _all_usable(fits, objective)
+        _table(fits, objective.metric)
+        for fits in by_trial.values()
+        if len(fits) == most and _all_usable(fits, objective)
     ]
     if len(tables) < 2 or len(tables[0]) < 2:
         return None
@@ -173,4 +175,6 @@ def _detail(fits: Sequence[FitRecord]) -> str:
         return ""
     found = [fit for fit in fits if fit.outcome is worst]
     first = f"first on fold {found[0].fold}, repeat {found[0].repeat}"
-    return f"{len(found)} of {len(fits)} fits {worst.value}, {first}" + (f": {found[0].detail}" if found[0].detail else "")
+    return f"{len(found)} of {len(fits)} fits {worst.value}, {first}" + (
+        f": {found[0].detail}" if found[0].detail else ""
+    )

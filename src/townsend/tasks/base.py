@@ -127,9 +127,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Fold:
-    """Which part of a sample selects: part `index` of `of` equal parts of all that is not test; the others train."""
+    """Which part of a sample selects: part `index` of `of` equal parts of all that is not test; the others train.
 
-    index: int
+    `index` None: nothing selects any more, all but test trains.
+    """
+
+    index: int | None
     of: int
 
 
@@ -156,8 +159,12 @@ class Task(Protocol):
         """Return a hash of all outside the settings that decides the arrays: the sample, and what `places` hold."""
         ...
 
-    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int) -> Arrays:
-        """Read a sample folder and return its arrays; same arguments, same bits."""
+    def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int, fold: Fold | None = None) -> Arrays:
+        """Read a sample folder and return its arrays; same arguments, same bits.
+
+        With a fold, the test set is the one without folds, and what is not test is dealt anew. Where nothing selects
+        (`fold.index` None) there is no split `validation`, and `monitor` is a part of `train`.
+        """
         ...
 
     def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:

@@ -32,7 +32,7 @@ __all__ = ["BracketWork", "open_trainer", "train_bracket"]
 log = logging.getLogger(__name__)
 
 Named = Mapping[str, NDArray[Any]]
-Report = Callable[[FitRecord], None]
+Report = Callable[[FitRecord | None], None]
 
 _TO_THE_END = Rung(epochs=1 << 62)
 
@@ -76,7 +76,7 @@ def train_bracket(run: Path, work: BracketWork, report: Report = lambda record: 
     Arguments:
         run: sweep folder with its arrays.
         work: what to do.
-        report: called with each record once it is on disk.
+        report: called with each record once it is on disk, and with None once a fit rests on disk.
 
     A fit that fails leaves a record that says so, and the next one begins. Raises TownsendError when something the
     user can mend stops every fit, OSError when a record cannot be written.
@@ -119,7 +119,7 @@ class _Training:
 
     def _advance(self, pack: Sequence[Fit], rung: Rung) -> None:
         """Bring the fits of a pack to a rung, or to their end; what fails together is tried one by one."""
-        self._record = self._record.starting(fit.label for fit in pack)
+        self._record = self._record.starting([fit.label for fit in pack])
         write_bracket_record(self._run, self._record, arrays=False)
         reset_peak_memory()
         try:
@@ -128,6 +128,7 @@ class _Training:
                 if progress.outcome is None:
                     write_checkpoint(self._run, self._work.bracket.number, fit.label, progress)
                     self._resting[fit.label] = progress
+                    self._report(None)
                 else:
                     self._end([self._judged(fit, progress)])
         except (TownsendError, OSError):

@@ -7,7 +7,7 @@ What to use when
 
 An epoch is a loop over batches through Keras' stateless calls, so its arithmetic is that of Keras `fit` with the same
 batches; convolutions are those of the network's twin, which are quick in a loop. Weights and slots of the optimizer
-are arguments of a program and no part of it, and so is what a configuration decides beside shapes: optimizer, loss,
+are arguments of a program and no part of it, and so is what a configuration decides beside shapes and loss: optimizer,
 rates, penalties, activations, dropout. The last, shorter batch is filled up with examples of weight zero.
 
 Members side by side (`vmap`) are one program over stacked arguments; on a processor a loop over them is faster.
@@ -26,7 +26,7 @@ from townsend.networks.choices import Choices, choices_of, deciding
 from townsend.networks.programs import architecture, keep
 from townsend.networks.twin import for_training
 from townsend.training.hyperparameters import TrainingHyperparameters
-from townsend.training.losses import example_loss, known
+from townsend.training.losses import example_loss
 from townsend.training.optimizers import Rates, Slots, fresh, penalty, rates, update
 
 if TYPE_CHECKING:
@@ -83,12 +83,12 @@ def compile_epochs(
     Arguments:
         network: as `build_network` returns it; its weights, seeds, activations and dropout do not matter.
         batch_size: examples a step.
-        loss: the task's, name of a Keras loss; decides which losses a fit may have.
+        loss: as `check_loss` returns it.
         examples, monitored: numbers of training and of monitoring examples.
         members: fits side by side in one program, with stacked states, `Given`s, orders and weights; 0: one fit, not
             stacked.
     """
-    key = (architecture(network), batch_size, known(loss), examples, monitored, members)
+    key = (architecture(network), batch_size, loss, examples, monitored, members)
     programs, seconds = keep(key, lambda: _compile(network, batch_size, loss, examples, monitored, members))
     return replace(programs, compile_s=seconds)
 
@@ -138,7 +138,7 @@ def _compile(network: keras.Model, batch_size: int, loss: str, examples: int, mo
     one = np.zeros(tuple(network.inputs[0].shape[1:]), np.float32)
     x, y = np.broadcast_to(one, (examples, *one.shape)), np.zeros(examples, np.float32)
     chunks = in_chunks(np.broadcast_to(one, (monitored, *one.shape)), np.zeros(monitored, np.float32))
-    state, given = start(network), Given(rates(TrainingHyperparameters("sgd", batch_size), 0, 0.0), choices_of(network))
+    state, given = start(network), Given(rates(TrainingHyperparameters("sgd", batch_size), 0.0), choices_of(network))
     order, weight, batches = epoch_order(examples, batch_size, 0, 1)
     if members:
         train = jax.vmap(train, in_axes=(0, 0, None, None, 0, 0, None))
@@ -158,16 +158,16 @@ def _programs(twin: keras.Model, loss: str) -> tuple[Callable[..., Any], Callabl
 
     losses = example_loss(loss)
 
-    def judge(given: Given, scores: Any, y: Any, weight: Any) -> tuple[Any, Any]:
+    def judge(scores: Any, y: Any, weight: Any) -> tuple[Any, Any]:
         """Sum the loss, and the examples on the right side of 1/2, over a batch."""
         hits = (scores[:, 0] > 0.5) == (y > 0.5)
-        return (losses(given.rates.loss, y, scores) * weight).sum(), (hits * weight).sum()
+        return (losses(y, scores) * weight).sum(), (hits * weight).sum()
 
     def step(state: State, given: Given, x: Any, y: Any, weight: Any) -> tuple[State, Any]:
         def objective(trainable: Any) -> tuple[Any, Any]:
             with deciding(given.choices, weight):
                 scores, other = twin.stateless_call(trainable, state.other, x, training=True)
-            sums = judge(given, scores, y, weight)
+            sums = judge(scores, y, weight)
             return sums[0] / weight.sum() + penalty(given.rates, trainable), (other, sums)
 
         gradients, (other, sums) = jax.grad(objective, has_aux=True)(state.trainable)
@@ -190,7 +190,7 @@ def _programs(twin: keras.Model, loss: str) -> tuple[Callable[..., Any], Callabl
         def chunk(columns: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
             with deciding(given.choices):
                 scores, _ = twin.stateless_call(trainable, other, columns[0], training=False)
-            return *judge(given, scores, columns[1], columns[2]), scores[:, 0]
+            return *judge(scores, columns[1], columns[2]), scores[:, 0]
 
         losses, hits, scores = jax.lax.map(chunk, (x, y, weight))
         return losses.sum() / weight.sum(), hits.sum() / weight.sum(), scores.reshape(-1)

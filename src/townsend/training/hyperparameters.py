@@ -96,8 +96,8 @@ def split(hyperparameters: Mapping[str, Any]) -> tuple[TrainingHyperparameters, 
     return training, {name: value for name, value in hyperparameters.items() if name not in NAMES}
 
 
-def check_loss(name: str | None, task_loss: str) -> int:
-    """Return the place of a loss in `losses.known(task_loss)`; None is the task's own.
+def check_loss(name: str | None, task_loss: str) -> str:
+    """Return the name in `losses.known(task_loss)` of a loss that may be written short; None is the task's own.
 
     Raises ConfigError when the task cannot be trained with it.
     """
@@ -107,7 +107,7 @@ def check_loss(name: str | None, task_loss: str) -> int:
         kind = "classification" if is_classification(task_loss) else "regression"
         msg = f'loss must be one for the task, a {kind} (got "{name}"){did_you_mean(wanted, losses)}'
         raise ConfigError(msg)
-    return losses.index(wanted)
+    return wanted
 
 
 def batch_of(training: TrainingHyperparameters, examples: int) -> int:

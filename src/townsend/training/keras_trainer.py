@@ -85,7 +85,8 @@ class KerasTrainer:
         groups: dict[tuple[Any, ...], list[Fit]] = defaultdict(list)
         for fit in fits:
             training, _ = split(fit.hyperparameters)
-            groups[fit.fold, architecture(self._network(fit, arrays)), training.batch_size].append(fit)
+            alike = architecture(self._network(fit, arrays)), training.batch_size, training.loss
+            groups[fit.fold, *alike].append(fit)
         return list(groups.values())
 
     def advance(
@@ -102,7 +103,7 @@ class KerasTrainer:
         first = members[0]
         batch = batch_of(first.training, len(data))
         stacked = len(members) if self._side_by_side else 0
-        programs = compile_epochs(first.network, batch, self._loss, len(data), len(watched), stacked)
+        programs = compile_epochs(first.network, batch, first.loss, len(data), len(watched), stacked)
         states = [member.state for member in members]
         lanes: Lanes = (
             SideBySide(programs, data.on_device, watched.chunks, states)
@@ -182,7 +183,7 @@ class _Member:
     training: TrainingHyperparameters
     epochs: int
     patience: int
-    loss: int
+    loss: str
     network: keras.Model
     epoch: int = 0
     best_epoch: int = 0
@@ -202,7 +203,7 @@ class _Member:
     def given(self) -> Given:
         """Return what its configuration decides of its next epoch."""
         now = rate(self.training, self.epoch + 1, self.epochs, self.curves["monitor_loss"])
-        return Given(rates(self.training, self.loss, now), choices_of(self.network))
+        return Given(rates(self.training, now), choices_of(self.network))
 
     def running(self, rung: Rung) -> bool:
         return self.outcome is None and self.epoch < min(rung.epochs, self.epochs)

@@ -1,15 +1,18 @@
-"""The losses that a task can be trained with: Keras' own, chosen by a variable of the compiled program.
+"""The losses that a task can be trained with: Keras' own.
 
 What to use when
 ----------------
 - `is_classification`: whether a task tells two classes apart, by its own loss.
 - `known`: the losses that a task of that kind can take.
-- `example_loss`: one function for all of them, for a compiled program.
+- `example_loss`: one of them as a function, for a compiled program.
+
+A loss is part of the program and no variable of it, unlike optimizer and rates: the switch over all of them and over
+their gradients takes longer to compile than a whole program of one, and few sweeps search over losses.
 
 Classification, targets 0 and 1: the cross-entropies ask for scores in (0, 1), so for a sigmoid output; the focal one
 (Lin et al. 2017, gamma 2) gives less weight to examples that are right already. The hinge losses ask for scores on
-both sides of 0, so for a linear or tanh output, and know the classes as -1 and +1; at a sigmoid output they still
-train, but an example is never better than half right. Regression: the mean squared error is lowest at the mean of the
+both sides of 0, so for a linear or tanh output, and know the classes as -1 and +1; a sigmoid output still trains, but
+an example of class 0 then never costs less than 1. Regression: the mean squared error is lowest at the mean of the
 target, the mean absolute error at its median; Huber (delta 1) and log-cosh are squared near 0 and absolute far away,
 in units of the target.
 """
@@ -47,22 +50,14 @@ def known(task_loss: str) -> tuple[str, ...]:
     return kind if own in kind else (*kind, own)
 
 
-def example_loss(task_loss: str) -> Callable[[Any, Any, Any], Any]:
-    """Return a function (index, y, scores) -> losses for a compiled program.
+def example_loss(name: str) -> Callable[[Any, Any], Any]:
+    """Return a function (y, scores) -> losses for a compiled program.
 
     Arguments:
-        task_loss: the task's own loss.
+        name: of a loss, as `townsend.training.hyperparameters.check_loss` returns it.
 
-    `index` is a whole number, traced: a place in `known(task_loss)`. `y` are n targets, `scores` (n, 1) outputs of a
-    network; what comes back are n losses, neither summed nor weighted.
+    `y` are n targets, `scores` (n, 1) outputs of a network; what comes back are n losses, neither summed nor weighted.
     """
-    import jax
-
-    branches = tuple(_of_keras(name) for name in known(task_loss))
-    return lambda index, y, scores: jax.lax.switch(index, branches, y, scores)
-
-
-def _of_keras(name: str) -> Callable[[Any, Any], Any]:
     keras = jax_keras()
     found = keras.losses.get(name)
     formula = found.call if isinstance(found, keras.losses.Loss) else found

@@ -38,12 +38,10 @@ class Rates(NamedTuple):
 
     Arguments:
         optimizer: int32, a place in `OPTIMIZERS`.
-        loss: int32, a place in `losses.known`.
         learning_rate, momentum, weight_decay, l1, l2: float32, as in `TrainingHyperparameters`.
     """
 
     optimizer: Any
-    loss: Any
     learning_rate: Any
     momentum: Any
     weight_decay: Any
@@ -65,18 +63,16 @@ class Slots(NamedTuple):
     steps: Any
 
 
-def rates(training: TrainingHyperparameters, loss_index: int, learning_rate: float) -> Rates:
+def rates(training: TrainingHyperparameters, learning_rate: float) -> Rates:
     """Return the rates of a fit in an epoch.
 
     Arguments:
         training: hyperparameters.
-        loss_index: as `check_loss` returns it.
         learning_rate: of the epoch, as `schedules.rate` returns it.
     """
     default = _ADAMW_DECAY if training.optimizer == "adamw" else 0.0
     return Rates(
         np.int32(OPTIMIZERS.index(training.optimizer)),
-        np.int32(loss_index),
         np.float32(learning_rate),
         np.float32(training.momentum),
         np.float32(default if training.weight_decay is None else training.weight_decay),
@@ -104,20 +100,20 @@ def update(rates: Rates, slots: Slots, gradients: Sequence[Any], trainable: Sequ
     Weight decay comes before the step and takes from all variables, biases included, as Keras does it.
     """
     import jax
+    import jax.numpy as jnp
 
     steps = slots.steps + 1
     decayed = [variable - variable * rates.weight_decay * rates.learning_rate for variable in trainable]
+    # As one long vector: all rules for each variable by itself cost a second or two of compiling and run no faster.
+    columns = [jnp.concatenate([part.ravel() for part in of]) for of in (gradients, decayed, slots.first, slots.second)]
+    moved, first, second = jax.lax.switch(rates.optimizer, _RULES, rates, steps, *columns)
+    ends = np.cumsum([variable.size for variable in trainable])[:-1]
 
-    def by(rule: _Rule) -> Callable[[], tuple[list[Any], ...]]:
-        def apply() -> tuple[list[Any], ...]:
-            rows = zip(gradients, decayed, slots.first, slots.second, strict=True)
-            done = [rule(rates, steps, *row) for row in rows]
-            return tuple([row[column] for row in done] for column in range(3))
+    def cut(vector: Any) -> list[Any]:
+        parts = jnp.split(vector, ends)
+        return [part.reshape(variable.shape) for part, variable in zip(parts, trainable, strict=True)]
 
-        return apply
-
-    moved, first, second = jax.lax.switch(rates.optimizer, [by(rule) for rule in _RULES])
-    return moved, Slots(first, second, steps)
+    return cut(moved), Slots(cut(first), cut(second), steps)
 
 
 def penalty(rates: Rates, trainable: Sequence[Any]) -> Any:

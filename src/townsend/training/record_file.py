@@ -11,7 +11,7 @@ What to use when
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class BracketRecord:
         bracket: its number.
         fits: records of the fits that have ended, in the order of the bracket.
         started: label -> how often the fit was set going, at its start and from rungs; also of one that has not ended.
+        at_work: labels of the fits that were set going last.
         complete: whether no fit is left to do.
         arrays: curves and weights of the fits, `f"{label}.{name}"`.
     """
@@ -48,6 +49,7 @@ class BracketRecord:
     bracket: int
     fits: tuple[FitRecord, ...] = ()
     started: Mapping[str, int] = field(default_factory=dict)
+    at_work: tuple[str, ...] = ()
     complete: bool = False
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -56,9 +58,10 @@ class BracketRecord:
         """Return the labels of the fits that need no more work."""
         return frozenset(record.label for record in self.fits)
 
-    def starting(self, labels: Iterable[str]) -> BracketRecord:
+    def starting(self, labels: Sequence[str]) -> BracketRecord:
         """Return the record with these fits set going once more."""
-        return replace(self, started={**self.started, **{label: self.started.get(label, 0) + 1 for label in labels}})
+        counted = {label: self.started.get(label, 0) + 1 for label in labels}
+        return replace(self, started={**self.started, **counted}, at_work=tuple(labels))
 
     def with_fits(self, ended: Iterable[tuple[FitRecord, Mapping[str, NDArray[Any]]]]) -> BracketRecord:
         """Return the record with more ended fits; their attempts and the names of their arrays are filled in.
@@ -100,12 +103,12 @@ def read_bracket_record(run: Path, bracket: int, *, arrays: bool = True) -> Brac
     try:
         fits = tuple(FitRecord.from_json(fit) for fit in value["fits"])
         started = {str(label): int(count) for label, count in value["started"].items()}
-        complete = bool(value["complete"])
+        at_work, complete = tuple(map(str, value["at_work"])), bool(value["complete"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path} must be a record as townsend wrote it ({error}); delete it and repeat the sweep's command"
         raise InputError(msg) from None
     found = _read_arrays(arrays_path(run, bracket), {fit.label for fit in fits}) if arrays else {}
-    return BracketRecord(bracket, fits, started, complete, found)
+    return BracketRecord(bracket, fits, started, at_work, complete, found)
 
 
 def write_bracket_record(run: Path, record: BracketRecord, *, arrays: bool = True) -> None:
@@ -119,6 +122,7 @@ def write_bracket_record(run: Path, record: BracketRecord, *, arrays: bool = Tru
             "bracket": record.bracket,
             "complete": record.complete,
             "started": dict(record.started),
+            "at_work": list(record.at_work),
             "fits": [fit.to_json() for fit in record.fits],
         },
     )
