@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,13 @@ def build(hp):
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
 """
 HEAD = "import keras\nfrom keras import layers\n\n\ndef build(hp):\n"
+TWO = "    return keras.Model(x, [y, y])\n"
+BODY = "\n\ndef build(hp):\n"
+TWICE = "import keras\n\n\nclass Twice(keras.layers.Layer):\n    def call(self, x):\n        return 2 * x\n"
+MINE = "import keras\n\n\nclass Mine(keras.Model):\n    def call(self, x):\n        return x\n"
+DATACLASS = (
+    "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    n: int = 1\n"
+)
 Write = Callable[[str], Path]
 
 
@@ -173,8 +181,7 @@ def test_damaged_architecture_is_refused(stored: bytes) -> None:
             r"one input, of the task's shape \(None, 6, 1\) \(got \(None, 7\)\)",
         ),
         (
-            f"{HEAD}    x = keras.Input(hp.input_shape)\n    y = layers.Dense(1)(layers.Flatten()(x))\n"
-            "    return keras.Model(x, [y, y])\n",
+            f"{HEAD}    x = keras.Input(hp.input_shape)\n    y = layers.Dense(1)(layers.Flatten()(x))\n{TWO}",
             r"\(got \(None, 1\), \(None, 1\)\)",
         ),
         (
@@ -186,20 +193,16 @@ def test_damaged_architecture_is_refused(stored: bytes) -> None:
             'must be made of stock Keras layers that hold no code .*"Lambda"',
         ),
         (
-            "import keras\nclass Twice(keras.layers.Layer):\n    def call(self, x):\n        return 2 * x\n"
-            "def build(hp):\n    return keras.Sequential([keras.layers.Flatten(), Twice(), keras.layers.Dense(1)])\n",
+            f"{TWICE}{BODY}    return keras.Sequential([keras.layers.Flatten(), Twice(), keras.layers.Dense(1)])\n",
             'stock Keras layers that hold no code .*"Twice"',
         ),
         (
-            "import keras\nclass Mine(keras.Model):\n    def call(self, x):\n        return x\n"
-            "def build(hp):\n    return Mine()\n",
+            f"{MINE}{BODY}    return Mine()\n",
             'a model of Keras\' own classes, which can be stored without code .*"Mine"',
         ),
     ],
 )
 def test_file_that_cannot_serve_is_refused_in_one_sentence(write: Write, text: str, sentence: str) -> None:
-    import re
-
     assert re.search(sentence, refusal(write(text)))
 
 
@@ -221,8 +224,7 @@ def test_importing_leaves_nothing_behind_and_touches_no_path(write: Write, tmp_p
 
 
 def test_dataclasses_in_the_file_work(write: Write) -> None:
-    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    n: int = 1\n"
-    load_build(write(text + GOOD.replace("import keras", "import keras  # again")))
+    load_build(write(DATACLASS + GOOD))
 
 
 def test_a_configuration_cannot_name_a_file(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_users_torch_module_needs_the_same_file(tmp_path: Path) -> None:
         rebuild("torch", record(hyperparameters), arrays_of(trained.module), SHAPE)
     network = rebuild("torch", record(hyperparameters), arrays_of(trained.module), SHAPE, build)
     np.testing.assert_array_equal(applied(opened(tmp_path, network, hyperparameters, build).network), applied(trained))
-    with pytest.raises(InputError, match="say --build FILE.py"):
+    with pytest.raises(InputError, match=r"say --build FILE\.py"):
         open_chosen(tmp_path, "peaks")
     with pytest.raises(InputError, match="must be opened with the file that its sweep was made with"):
         open_chosen(tmp_path, "peaks", file(tmp_path, TORCH + "# changed\n"))
@@ -144,7 +144,7 @@ def test_folder_that_does_not_fit_is_refused(tmp_path: Path) -> None:
             open_chosen(tmp_path, "peaks")
     write_card(tmp_path, {})
     (tmp_path / "model.skops").unlink()
-    with pytest.raises(InputError, match="model.keras must exist"):
+    with pytest.raises(InputError, match=r"model\.keras must exist"):
         open_chosen(tmp_path, "peaks")
 
 

@@ -161,5 +161,5 @@ def test_users_network_trains_like_any_and_keeps_its_layers(build: BuildFile, ar
 
 
 def test_torch_without_its_file_says_what_to_do() -> None:
-    with pytest.raises(InputError, match="--build FILE.py"):
+    with pytest.raises(InputError, match=r"--build FILE\.py"):
         make_trainer("torch", LOSS, SETTINGS, None, of_keras)

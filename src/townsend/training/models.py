@@ -48,7 +48,7 @@ Make = Callable[[Mapping[str, Any], tuple[int, ...], int], "keras.Model"]
 
 
 def check_given(network: str, build: BuildFile | None) -> None:
-    """Raise ConfigError on a network nobody knows, InputError unless a file is given where, and only where, it is due."""
+    """Raise ConfigError on a network nobody knows, InputError unless a file is given just where one is due."""
     known = (*FAMILIES, *ESTIMATORS, *_OF_A_FILE)
     if network not in known:
         msg = f'network must be a known family (got "{network}"){did_you_mean(network, known)}'
