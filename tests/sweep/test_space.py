@@ -1,17 +1,22 @@
-"""A grid's order: every configuration once, and any start of it a fair sample."""
+"""A grid's order: every configuration once, any start of it a fair sample; and configurations drawn at random."""
 
 from __future__ import annotations
 
 import itertools
 from typing import Any
 
+import numpy as np
+import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
+from scipy.stats import chisquare, ks_2samp, kstest
 
 from townsend.errors import ConfigError
 from townsend.sweep.settings import Range
-from townsend.sweep.space import grid_configurations, grid_size
+from townsend.sweep.space import grid_configurations, grid_size, random_configurations
 
 SLIDES: dict[str, Any] = {
     "optimizer": ["sgd", "rmsprop", "adam"],
@@ -68,3 +73,51 @@ def test_start_of_the_order_is_a_fair_sample() -> None:
 def test_impossible_grid_is_refused(space: dict[str, Any], count: int | None, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         grid_configurations(space, 1, count)
+
+
+RANGES: dict[str, Any] = {
+    "rate": Range(low=1e-4, high=0.1, log=True),
+    "dropout": Range(low=0.1, high=0.5),
+    "units": Range(low=1, high=64, log=True),
+    "layers": Range(low=1, high=4),
+    "optimizer": ["adam", "sgd", "rmsprop"],
+}
+
+
+def test_random_draws_have_the_law_of_their_range() -> None:
+    drawn = {name: np.array([each[name] for each in random_configurations(RANGES, 5, 4000)]) for name in RANGES}
+    assert kstest((drawn["dropout"] - 0.1) / 0.4, "uniform").pvalue > 1e-4
+    assert kstest(np.log10(drawn["rate"]) / 3 + 4 / 3, "uniform").pvalue > 1e-4
+    assert kstest(drawn["rate"], "uniform", (1e-4, 0.1)).pvalue < 1e-4  # so that the wrong law would be seen
+    for name in ("layers", "optimizer"):
+        assert chisquare(np.unique(drawn[name], return_counts=True)[1]).pvalue > 1e-4
+    assert len(np.unique(drawn["layers"])) == 4
+    assert abs(np.corrcoef(np.log(drawn["rate"]), drawn["dropout"])[0, 1]) < 4 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution"),
+    [
+        ("rate", FloatDistribution(1e-4, 0.1, log=True)),
+        ("units", IntDistribution(1, 64, log=True)),
+        ("layers", IntDistribution(1, 4)),
+    ],
+)
+def test_random_draws_have_the_law_of_optuna(name: str, distribution: BaseDistribution) -> None:
+    study = optuna.create_study(sampler=RandomSampler(seed=3))
+    theirs = [study.ask({name: distribution}).params[name] for _ in range(1500)]
+    ours = [each[name] for each in random_configurations({name: RANGES[name]}, 7, 1500)]
+    assert ks_2samp(theirs, ours).pvalue > 1e-4
+    assert {type(value) for value in ours} == {type(value) for value in theirs}
+
+
+@given(st.integers(0, 40), st.integers(0, 2**60))
+def test_fewer_random_trials_are_the_start_of_the_same_sequence(count: int, seed: int) -> None:
+    assert random_configurations(RANGES, seed, count) == random_configurations(RANGES, seed, 40)[:count]
+
+
+def test_random_draws_depend_on_seed_and_name_alone() -> None:
+    assert random_configurations(RANGES, 1, 5) != random_configurations(RANGES, 2, 5)
+    alone = random_configurations({"rate": RANGES["rate"]}, 1, 5)
+    assert [each["rate"] for each in random_configurations(RANGES, 1, 5)] == [each["rate"] for each in alone]
+    assert list(random_configurations(RANGES, 1, 1)[0]) == list(RANGES)

@@ -124,8 +124,10 @@ def test_a_configuration_has_no_row_before_its_last_fit():
 
 def test_only_metrics_of_all_fits_are_averaged():
     records = fits(np.full((1, 2, 1), 0.9))
-    records[0] = replace(records[0], metrics={**records[0].metrics, "fixed.r2": Metric(0.5, 0.1)})
-    assert list(only(records, 2, 1).metrics) == ["auc", "auc" + SPREAD]
+    for_all = {**records[0].metrics, "f1": Metric(0.8, 0.1)}
+    records[0] = replace(records[0], metrics={**for_all, "fixed.r2": Metric(0.5, 0.1)})
+    records[1] = replace(records[1], metrics=for_all)
+    assert list(only(records, 2, 1).metrics) == ["auc", "auc" + SPREAD, "f1"]
 
 
 # ---- how optimistic the best of n is

@@ -27,6 +27,7 @@ class SpikeTask:
     name = "spikes"
     objective = Objective("mse", maximise=False)
     loss = "mse"
+    metrics: Mapping[str, bool] = {"mse": False}
     places = ("reader",)
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class BumpTask:
     name = "bump"
     objective = Objective("accuracy", maximise=True)
     loss = "binary_crossentropy"
+    metrics: Mapping[str, bool] = {"accuracy": True}
     places = ()
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ Hyperparameters
 - `activations`: two names, "relu selu": of the first and of the second convolution.
 - `dropout`: share of the dense layer of 32 switched off in training, in [0, 1).
 
+Optional: `initializer`, `batch_norm`, see `townsend.networks.blocks`.
+
 The slides' table of layers gives every shape; two things it leaves open are our reading. Dropout stands after the dense
 layer of 32, where their LSTM has it, and that layer has ReLU, as in the public code from which the slides grew. The
 output is linear: a number of clusters has no upper end.
@@ -13,20 +15,29 @@ output is linear: a number of clusters has no upper end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from townsend.errors import ConfigError
 from townsend.networks.backend import any_keras
-from townsend.networks.values import activations, dropout_layer, dropout_rate, layer_seeds, whole_numbers
+from townsend.networks.blocks import (
+    OPTIONAL,
+    PLAIN,
+    check_optional,
+    dropout_layer,
+    hidden,
+    hidden_parameters,
+    initializer,
+)
+from townsend.networks.values import activations, dropout_rate, layer_seeds, whole_numbers
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["NAMES", "SHAPE_NAMES", "SHORTEST_INPUT", "build", "check", "cost", "parameters"]
+__all__ = ["NAMES", "OPTIONAL", "SHAPE_NAMES", "SHORTEST_INPUT", "build", "check", "cost", "parameters"]
 
 NAMES = ("filters", "activations", "dropout")
-SHAPE_NAMES = ("filters",)
+SHAPE_NAMES = ("filters", "batch_norm")
 SHORTEST_INPUT = 13  # bins: 13 -> 10 -> 5 -> 2 -> 1
 _KERNEL = 4
 _POOL = 2
@@ -39,6 +50,7 @@ def check(hyperparameters: Mapping[str, Any]) -> None:
     _filters(hyperparameters["filters"])
     _activations(hyperparameters["activations"])
     dropout_rate(hyperparameters["dropout"])
+    check_optional(hyperparameters)
 
 
 def cost(hyperparameters: Mapping[str, Any]) -> int:
@@ -58,14 +70,19 @@ def parameters(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...])
     for _ in (first, second):
         bins = (bins - _KERNEL + 1) // _POOL
     convolutions = first * (_KERNEL * channels + 1) + second * (_KERNEL * first + 1)
-    return convolutions + _HIDDEN * (bins * second + 1) + _HIDDEN + 1
+    names = (*_activations(hyperparameters.get("activations", PLAIN)), "relu")
+    further = [
+        hidden_parameters(units, name, hyperparameters)
+        for units, name in zip((first, second, _HIDDEN), names, strict=True)
+    ]
+    return convolutions + _HIDDEN * (bins * second + 1) + _HIDDEN + 1 + sum(further)
 
 
 def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int) -> keras.Model:
     """Return the untrained network.
 
     Arguments:
-        hyperparameters: `filters`, `activations`, `dropout`.
+        hyperparameters: as above.
         input_shape: (bins, channels) of one example, at least `SHORTEST_INPUT` bins.
         seed: decides the initial weights and the dropout.
 
@@ -75,24 +92,33 @@ def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed
     of_convolutions = _activations(hyperparameters["activations"])
     _check_input(input_shape)
     loaded = any_keras()
-    layers, glorot = loaded.layers, loaded.initializers.GlorotUniform
-    first, second, dense, dropout, output = layer_seeds(seed, 5)
-    bins = loaded.Input(input_shape, name="bins")
-    x = bins
-    for suffix, number, activation, kernel in zip(("", "_1"), filters, of_convolutions, (first, second), strict=True):
-        x = layers.Conv1D(
+    layers = loaded.layers
+    first, second, third, dropout, last = layer_seeds(seed, 5)
+
+    def convolution(number: int, kernel_seed: int, suffix: str) -> Callable[[str], Any]:
+        return lambda activation: layers.Conv1D(
             number,
             _KERNEL,
             activation=activation,
-            kernel_initializer=glorot(seed=kernel),
+            kernel_initializer=initializer(hyperparameters, kernel_seed),
             name=f"conv1d{suffix}",
-        )(x)
+        )
+
+    def dense(activation: str) -> Any:
+        return layers.Dense(
+            _HIDDEN, activation=activation, kernel_initializer=initializer(hyperparameters, third), name="dense"
+        )
+
+    bins = loaded.Input(input_shape, name="bins")
+    x = bins
+    for suffix, number, activation, kernel in zip(("", "_1"), filters, of_convolutions, (first, second), strict=True):
+        x = hidden(x, convolution(number, kernel, suffix), activation, suffix, hyperparameters)
         x = layers.MaxPooling1D(_POOL, name=f"max_pooling1d{suffix}")(x)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(_HIDDEN, activation="relu", kernel_initializer=glorot(seed=dense), name="dense")(x)
+    x = hidden(x, dense, "relu", "_2", hyperparameters)
     x = dropout_layer(dropout_rate(hyperparameters["dropout"]), dropout, "dropout")(x)
-    x = layers.Dense(1, activation="linear", kernel_initializer=glorot(seed=output), name="dense_1")(x)
-    return loaded.Model(bins, x, name="cnn_network")
+    output = layers.Dense(1, kernel_initializer=initializer(hyperparameters, last), name="dense_1")
+    return loaded.Model(bins, output(x), name="cnn_network")
 
 
 def _check_input(input_shape: tuple[int, ...]) -> None:

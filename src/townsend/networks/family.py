@@ -5,7 +5,7 @@ What to use when
 - `check_network`: is this configuration one the family can build? Needs no Keras, so it is asked before work begins.
 - `build_network`: the model itself, with weights that are a function of the seed alone.
 - `shape_names`: the hyperparameters that decide the shapes of a family's arrays.
-- `network_names`: all hyperparameters of a family.
+- `network_names`: the hyperparameters that a family needs; `optional_names`: those that may be left out.
 - `parameters`: how many parameters a model has, without building it.
 - `shortest_input`: does that number depend on the length of the input, and how short may it be?
 - `cost_hint`: which of two configurations takes longer to train?
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from townsend.errors import ConfigError, did_you_mean
-from townsend.networks import cnn, lstm
+from townsend.networks import cnn, dense, lstm
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +29,7 @@ __all__ = [
     "check_network",
     "cost_hint",
     "network_names",
+    "optional_names",
     "parameters",
     "shape_names",
     "shortest_input",
@@ -40,8 +41,9 @@ class Family:
     """One kind of network.
 
     Arguments:
-        names: its hyperparameters, all of which must be given.
-        shape_names: those of them that decide the shapes of its arrays.
+        names: its hyperparameters that must be given.
+        optional: those that may be left out.
+        shape_names: those that decide the shapes of its arrays, but for the slopes of PReLU.
         check: raises ConfigError on a bad value.
         build: (hyperparameters, input shape, seed) -> model.
         cost: hyperparameters -> time to train, in any unit; only compared.
@@ -50,6 +52,7 @@ class Family:
     """
 
     names: tuple[str, ...]
+    optional: tuple[str, ...]
     shape_names: tuple[str, ...]
     check: Callable[[Mapping[str, Any]], None]
     build: Callable[[Mapping[str, Any], tuple[int, ...], int], keras.Model]
@@ -59,8 +62,17 @@ class Family:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "cnn": Family(cnn.NAMES, cnn.SHAPE_NAMES, cnn.check, cnn.build, cnn.cost, cnn.parameters, cnn.SHORTEST_INPUT),
-    "lstm": Family(lstm.NAMES, lstm.SHAPE_NAMES, lstm.check, lstm.build, lstm.cost, lstm.parameters, None),
+    "cnn": Family(
+        *(cnn.NAMES, cnn.OPTIONAL, cnn.SHAPE_NAMES, cnn.check, cnn.build),
+        *(cnn.cost, cnn.parameters, cnn.SHORTEST_INPUT),
+    ),
+    "dense": Family(
+        *(dense.NAMES, dense.OPTIONAL, dense.SHAPE_NAMES, dense.check, dense.build),
+        *(dense.cost, dense.parameters, dense.SHORTEST_INPUT),
+    ),
+    "lstm": Family(
+        *(lstm.NAMES, lstm.OPTIONAL, lstm.SHAPE_NAMES, lstm.check, lstm.build, lstm.cost, lstm.parameters, None)
+    ),
 }
 
 
@@ -71,7 +83,7 @@ def build_network(
 
     Arguments:
         family: name of a family.
-        hyperparameters: all and only those of the family.
+        hyperparameters: all that the family needs, and any of its optional ones.
         input_shape: of one example, without the batch axis.
         seed: decides the initial weights and the dropout, whatever the process did before.
 
@@ -82,11 +94,11 @@ def build_network(
 
 
 def check_network(family: str, hyperparameters: Mapping[str, Any]) -> None:
-    """Raise ConfigError unless the family is known and the hyperparameters are all and only its own."""
-    names = _family(family).names
+    """Raise ConfigError unless the family is known, nothing it needs is missing and nothing else is given."""
+    names, known = network_names(family), network_names(family) + optional_names(family)
     for name in hyperparameters:
-        if name not in names:
-            msg = f'hyperparameter of network "{family}" must be a known one (got "{name}"){did_you_mean(name, names)}'
+        if name not in known:
+            msg = f'hyperparameter of network "{family}" must be a known one (got "{name}"){did_you_mean(name, known)}'
             raise ConfigError(msg)
     for name in names:
         if name not in hyperparameters:
@@ -101,8 +113,13 @@ def shape_names(family: str) -> tuple[str, ...]:
 
 
 def network_names(family: str) -> tuple[str, ...]:
-    """Return all hyperparameters of the family."""
+    """Return the hyperparameters that the family needs."""
     return _family(family).names
+
+
+def optional_names(family: str) -> tuple[str, ...]:
+    """Return the hyperparameters of the family that may be left out."""
+    return _family(family).optional
 
 
 def shortest_input(family: str) -> int | None:
@@ -111,7 +128,10 @@ def shortest_input(family: str) -> int | None:
 
 
 def parameters(family: str, hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...]) -> int:
-    """Return how many trainable parameters the model has that `build_network` would build."""
+    """Return how many trainable parameters the model has that `build_network` would build.
+
+    The hyperparameters in `shape_names` suffice; without `activations`, the slopes of PReLU are not counted.
+    """
     return _family(family).parameters(hyperparameters, input_shape)
 
 

@@ -6,6 +6,8 @@ Hyperparameters
 - `activations`: two names, "relu sigmoid": of the hidden layer and of the output. The LSTM keeps tanh and sigmoid.
 - `dropout`: share of the hidden layer switched off in training, in [0, 1).
 
+Optional: `initializer`, `batch_norm`, see `townsend.networks.blocks`.
+
 An output activation that leaves [0, 1], such as SELU, is built as asked: its output is a score, not a probability.
 """
 
@@ -16,15 +18,26 @@ from typing import TYPE_CHECKING, Any
 
 from townsend.errors import ConfigError
 from townsend.networks.backend import any_keras
-from townsend.networks.values import ACTIVATIONS, activations, dropout_layer, dropout_rate, layer_seeds, whole_numbers
+from townsend.networks.blocks import (
+    OPTIONAL,
+    PLAIN,
+    activated,
+    activation_parameters,
+    check_optional,
+    dropout_layer,
+    hidden,
+    hidden_parameters,
+    initializer,
+)
+from townsend.networks.values import ACTIVATIONS, activations, dropout_rate, layer_seeds, whole_numbers
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["ACTIVATIONS", "NAMES", "SHAPE_NAMES", "build", "check", "cost", "parameters"]
+__all__ = ["ACTIVATIONS", "NAMES", "OPTIONAL", "SHAPE_NAMES", "build", "check", "cost", "parameters"]
 
 NAMES = ("topology", "activations", "dropout")
-SHAPE_NAMES = ("topology",)
+SHAPE_NAMES = ("topology", "batch_norm")
 _LARGEST_LAYER = 65536
 
 
@@ -33,38 +46,53 @@ def check(hyperparameters: Mapping[str, Any]) -> None:
     _topology(hyperparameters["topology"])
     _activations(hyperparameters["activations"])
     dropout_rate(hyperparameters["dropout"])
+    check_optional(hyperparameters)
 
 
 def cost(hyperparameters: Mapping[str, Any]) -> int:
     """Return the multiplications of one sample of a window, but for those with its few channels."""
-    units, hidden, _ = _topology(hyperparameters["topology"])
-    return units * (4 * units + hidden)
+    units, width, _ = _topology(hyperparameters["topology"])
+    return units * (4 * units + width)
 
 
 def parameters(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...]) -> int:
     """Return the trainable parameters; four gates of the LSTM, each with the channels, its own units and a bias."""
-    units, hidden, outputs = _topology(hyperparameters["topology"])
-    return 4 * units * (input_shape[1] + units + 1) + hidden * (units + 1) + outputs * (hidden + 1)
+    units, width, outputs = _topology(hyperparameters["topology"])
+    of_hidden, of_output = _activations(hyperparameters.get("activations", PLAIN))
+    layers = 4 * units * (input_shape[1] + units + 1) + width * (units + 1) + outputs * (width + 1)
+    further = hidden_parameters(width, of_hidden, hyperparameters) + activation_parameters(outputs, of_output)
+    return layers + further
 
 
 def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int) -> keras.Model:
     """Return the untrained network.
 
     Arguments:
-        hyperparameters: `topology`, `activations`, `dropout`.
+        hyperparameters: as above.
         input_shape: (samples, channels) of one window.
         seed: decides the initial weights and the dropout.
 
     Raises ConfigError on a bad value or an input of another rank.
     """
-    units, hidden, outputs = _topology(hyperparameters["topology"])
-    hidden_activation, output_activation = _activations(hyperparameters["activations"])
+    units, width, outputs = _topology(hyperparameters["topology"])
+    of_hidden, of_output = _activations(hyperparameters["activations"])
     if len(input_shape) != 2:
         msg = f'network "lstm" takes windows of shape (samples, channels) (got {input_shape}); choose another network'
         raise ConfigError(msg)
     loaded = any_keras()
     layers, initial = loaded.layers, loaded.initializers
-    kernel, recurrent, cell, dense, dropout, output = layer_seeds(seed, 6)
+    kernel, recurrent, cell, first, dropout, last = layer_seeds(seed, 6)
+
+    def dense(activation: str) -> Any:
+        return layers.Dense(
+            width, activation=activation, kernel_initializer=initializer(hyperparameters, first), name="dense"
+        )
+
+    def output(activation: str) -> Any:
+        return layers.Dense(
+            outputs, activation=activation, kernel_initializer=initializer(hyperparameters, last), name="dense_1"
+        )
+
     window = loaded.Input(input_shape, name="window")
     x = layers.LSTM(
         units,
@@ -74,13 +102,9 @@ def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed
         name="lstm",
     )(window)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(
-        hidden, activation=hidden_activation, kernel_initializer=initial.GlorotUniform(seed=dense), name="dense"
-    )(x)
+    x = hidden(x, dense, of_hidden, "", hyperparameters)
     x = dropout_layer(dropout_rate(hyperparameters["dropout"]), dropout, "dropout")(x)
-    x = layers.Dense(
-        outputs, activation=output_activation, kernel_initializer=initial.GlorotUniform(seed=output), name="dense_1"
-    )(x)
+    x = activated(x, output, of_output, "_1")
     return loaded.Model(window, x, name="lstm_network")
 
 

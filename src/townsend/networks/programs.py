@@ -14,8 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from townsend.networks.choices import dropout_layers, switchable_layers
-from townsend.networks.twin import moved_activations
+from townsend.networks.traced import dropout_layers, moved_activations, switchable_layers
 
 if TYPE_CHECKING:
     import keras
@@ -46,8 +45,8 @@ def keep(key: Hashable, make: Callable[[], Program]) -> tuple[Program, float]:
 def architecture(network: keras.Model) -> str:
     """Return a text that is equal for networks that can share a program, on the JAX backend.
 
-    Left out are seeds, weights and how they begin, and what `townsend.networks.choices` traces: activations and rates
-    of dropout. Whether an activation may move behind a pooling stays in.
+    Left out are seeds, weights and how they begin, and the activations and dropout rates that are traced. Whether an
+    activation moves behind a pooling stays in.
     """
     config = network.get_config()
     moved = moved_activations(network)

@@ -3,7 +3,6 @@
 What to use when
 ----------------
 - `whole_numbers`, `activations`, `dropout_rate`: parse and check one hyperparameter.
-- `dropout_layer`: the layer itself.
 - `layer_seeds`: one seed a layer from the seed of a fit.
 """
 
@@ -14,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from townsend.errors import ConfigError, did_you_mean
-from townsend.networks.backend import any_keras
 
-__all__ = ["ACTIVATIONS", "activations", "dropout_layer", "dropout_rate", "layer_seeds", "whole_numbers"]
+__all__ = ["ACTIVATIONS", "activations", "dropout_rate", "layer_seeds", "whole_numbers"]
 
 ACTIVATIONS = (
     "elu",
@@ -25,6 +23,7 @@ ACTIVATIONS = (
     "leaky_relu",
     "linear",
     "mish",
+    "prelu",
     "relu",
     "relu6",
     "selu",
@@ -68,16 +67,6 @@ def activations(text: Any, layers: str, example: str) -> tuple[str, str]:
             msg = f'activations must be known ones (got "{name}"){did_you_mean(name, ACTIVATIONS)}'
             raise ConfigError(msg)
     return names[0], names[1]
-
-
-def dropout_layer(rate: float, seed: int, name: str) -> Any:
-    """Return a Dropout layer that has its seed at a rate of zero too, where Keras leaves it out.
-
-    So networks with and without dropout have the same variables and can be trained by one program.
-    """
-    layer = any_keras().layers.Dropout(rate or 0.5, seed=seed, name=name)
-    layer.rate = rate
-    return layer
 
 
 def dropout_rate(value: Any) -> float:

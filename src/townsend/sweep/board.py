@@ -4,6 +4,7 @@ What to use when
 ----------------
 - `board`: of a sweep, also while it runs; `townsend.sweep.import_metrics.import_metrics`: of your own folders.
 - `Board.best`, `Board.best_by`: the leading configuration, and that of each value of a hyperparameter.
+- `Board.front`: of two objectives, the configurations that no other betters in both.
 - `Board.verdicts`: what to read before the numbers.
 - `Board.sorted_by`: the same rows in another order.
 - `render`: for a terminal; `write_csv`: for a spreadsheet; `comparable`: to test that a sweep was repeated.
@@ -17,13 +18,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from townsend.errors import InputError, did_you_mean
 from townsend.evaluate.verdict import Verdict
-from townsend.sweep.board_table import comparable, render, write_csv
+from townsend.sweep.board_table import comparable, field, render, write_csv
 from townsend.sweep.board_verdicts import board_verdicts
+from townsend.sweep.objectives import figure
+from townsend.sweep.pareto import front
 from townsend.sweep.records import read_records, run_info
+from townsend.sweep.trial_rows import measured_optimism, trial_rows
 from townsend.tasks.base import Metric, Objective
-from townsend.training.records import FitRecord
+from townsend.training.records import FitRecord, Outcome
 
 __all__ = ["FIELDS", "Board", "board", "comparable", "render", "write_csv"]
 
@@ -33,6 +39,8 @@ FIELDS = (
     "parameters",
     "epochs",
     "best_epoch",
+    "rungs",
+    "rung_figure",
     "threshold",
     "wall_s",
     "cpu_s",
@@ -56,6 +64,9 @@ class Board:
         source: what is ranked, for the title.
         notes: verdicts of the reader, put in front of the board's own.
         measured_on: the set on which the metrics were measured.
+        further: objectives beside the one that ranks.
+        optimism: how much better than the truth the leader looks, measured with folds; None without.
+        figures_maximise: whether a larger figure at a rung is better; None: as the objective.
     """
 
     rows: tuple[FitRecord, ...]
@@ -64,6 +75,14 @@ class Board:
     source: str
     notes: tuple[Verdict, ...] = ()
     measured_on: str = "validation"
+    further: tuple[Objective, ...] = ()
+    figures_maximise: bool | None = None
+    optimism: Metric | None = None
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return all objectives, the one that ranks first."""
+        return (self.objective, *self.further)
 
     @property
     def ranked(self) -> tuple[FitRecord, ...]:
@@ -76,9 +95,19 @@ class Board:
         """Return whether the row left a network and a finite objective."""
         return row.outcome.usable and math.isfinite(self.figure(row).value)
 
-    def figure(self, row: FitRecord) -> Metric:
-        """Return the row's objective, NaN where it has none."""
-        return row.metrics.get(self.objective.metric, Metric(math.nan, math.nan))
+    def figure(self, row: FitRecord, objective: Objective | None = None) -> Metric:
+        """Return a row's objective, NaN where it has none; None for the one that ranks."""
+        return figure(row, objective or self.objective)
+
+    @property
+    def front(self) -> tuple[FitRecord, ...]:
+        """Return the rows that no other betters in both objectives, best first; none with one objective alone."""
+        ranked = self.ranked
+        if not self.further or not ranked:
+            return ()
+        points = np.array([[self.figure(row, each).value for each in self.objectives] for row in ranked])
+        kept = front(points, [each.maximise for each in self.objectives])
+        return tuple(row for row, is_kept in zip(ranked, kept, strict=True) if is_kept)
 
     @property
     def best(self) -> FitRecord | None:
@@ -137,7 +166,7 @@ class Board:
         if column in self.hyperparameters:
             return lambda row: row.hyperparameters.get(column)
         if column in FIELDS:
-            return lambda row: getattr(row, column)
+            return lambda row: field(row, column)
         msg = f'column must be one of the board (got "{column}")'
         raise InputError(msg + did_you_mean(column, {*self.metrics, *self.hyperparameters, *FIELDS}))
 
@@ -148,14 +177,37 @@ def board(run: Path) -> Board:
     Raises InputError when the folder holds no sweep or a record is damaged.
     """
     info = run_info(run)
-    table = Board(tuple(read_records(run)), info.objective, info.trials, run.resolve().name)
+    records = read_records(run)
+    folds, repeats = int(info.settings["folds"]), int(info.settings["repeats"])
+    table = Board(
+        tuple(trial_rows(records, folds, repeats, info.objective.metric)),
+        info.objective,
+        info.trials,
+        run.resolve().name,
+        notes=() if info.stopped is None else (Verdict(True, info.stopped),),
+        further=info.further,
+        figures_maximise=info.figures_maximise,
+        optimism=measured_optimism(records, info.objective),
+    )
     return by_rank(table)
 
 
 def by_rank(table: Board) -> Board:
-    """Return the board with its ranked rows first, then the others by outcome and trial."""
+    """Return the board with its ranked rows first, then those stopped at a rung, then the others by outcome and trial.
+
+    Of the rows stopped at a rung those that came further stand first, at one rung those with the better figure there.
+    """
     others = [row for row in table.rows if not table.rankable(row)]
-    return replace(table, rows=(*table.ranked, *sorted(others, key=lambda row: (row.outcome.value, row.trial))))
+    pruned = [row for row in others if row.outcome is Outcome.PRUNED]
+    rest = [row for row in others if row.outcome is not Outcome.PRUNED]
+    up = table.objective.maximise if table.figures_maximise is None else table.figures_maximise
+
+    def behind(row: FitRecord) -> tuple[int, float, int]:
+        last = row.figures[-1] if row.figures else math.nan
+        return (-len(row.figures), math.inf if math.isnan(last) else -last if up else last, row.trial)
+
+    last = sorted(rest, key=lambda row: (row.outcome.value, row.trial))
+    return replace(table, rows=(*table.ranked, *sorted(pruned, key=behind), *last))
 
 
 def _order(value: Any) -> tuple[str, Any]:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
     from townsend.sweep.board import Board
 
-__all__ = ["comparable", "render", "table", "verdict_line", "write_csv"]
+__all__ = ["comparable", "field", "render", "table", "verdict_line", "write_csv"]
 
 _COSTS = ("wall_s", "cpu_s", "compile_s", "peak_memory_mb", "host", "attempts")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _MOST_METRICS = 6
-_COLUMNS_AFTER = ("threshold", "parameters", "epochs", "wall s", "cpu s", "MB", "outcome")
+_COLUMNS_AFTER = ("threshold", "parameters", "epochs", "rungs", "rung figure", "wall s", "cpu s", "MB", "outcome")
 
 Cell = str | int | float | bool | None
 
@@ -45,23 +45,35 @@ def table(board: Board) -> tuple[list[str], list[list[Cell]]]:
     """Return the names of all columns and the cells of all rows, in the order of the board.
 
     A hyperparameter with the name of another column is called `hyperparameter <name>`; the error of a metric is in
-    `<metric>.error`; figures that are missing or infinite are None.
+    `<metric>.error`; figures that are missing or infinite are None. `rungs` is how many rungs a row has reached,
+    `rung_figure` its figure on `monitor` at the last; `pareto` says, of two objectives, whether it is on the front.
     """
     hyperparameters, metrics = board.hyperparameters, board.metrics
-    before, after = ("trial", "outcome"), ("parameters", "epochs", "best_epoch")
+    before, after = ("trial", "outcome"), ("parameters", "epochs", "best_epoch", "rungs", "rung_figure")
+    front = {row.trial for row in board.front}
     ending = ("threshold", *_COSTS, "seed", "detail")
+    pareto = ("pareto",) if board.further else ()
     measured = [column for name in metrics for column in (name, f"{name}.error")]
-    taken = {*before, *after, *ending, *measured}
+    taken = {*before, *pareto, *after, *ending, *measured}
     named = [f"hyperparameter {name}" if name in taken else name for name in hyperparameters]
     rows = []
     for row in board.rows:
-        cells: list[Cell] = [row.trial, row.outcome.value]
+        cells: list[Cell] = [row.trial, row.outcome.value, *(row.trial in front for _ in pareto)]
         cells += [_cell(row.hyperparameters.get(name)) for name in hyperparameters]
-        cells += [getattr(row, name) for name in after]
+        cells += [_cell(field(row, name)) for name in after]
         cells += [_cell(part) for name in metrics for part in row.metrics.get(name, (None, None))]
         cells += [_cell(getattr(row, name)) for name in ending]
         rows.append(cells)
-    return [*before, *named, *after, *measured, *ending], rows
+    return [*before, *pareto, *named, *after, *measured, *ending], rows
+
+
+def field(row: FitRecord, name: str) -> Any:
+    """Return a column that is no metric and no hyperparameter."""
+    if name == "rungs":
+        return len(row.figures)
+    if name == "rung_figure":
+        return row.figures[-1] if row.figures else None
+    return getattr(row, name)
 
 
 def _cell(value: Any) -> Cell:
@@ -95,7 +107,8 @@ def _safe(cell: Cell) -> Cell:
 def comparable(board: Board) -> list[dict[str, Cell]]:
     """Return every row by trial, without what may differ from run to run: time, memory, host, attempts."""
     columns, rows = table(board)
-    kept = [i for i, name in enumerate(columns) if name not in _COSTS]
+    varying = {*_COSTS, *(("pareto",) if any(each.metric in _COSTS for each in board.further) else ())}
+    kept = [i for i, name in enumerate(columns) if name not in varying]
     return sorted(({columns[i]: row[i] for i in kept} for row in rows), key=lambda row: int(row["trial"] or 0))
 
 
@@ -128,23 +141,26 @@ class _Leading:
         from rich.text import Text
 
         rows = self.board.rows[: self.top]
-        cells = [_shown_cells(row, self.varying, self.metrics) for row in rows]
+        front = {row.trial for row in self.board.front}
+        cells = [_shown_cells(row, self.varying, self.metrics, row.trial in front) for row in rows]
         headers = ["trial", *self.varying, *self.metrics, *_COLUMNS_AFTER]
-        # The least telling go first; trial, outcome, hyperparameters and the first metric stay.
-        removable = ["cpu s", "MB", "wall s", "parameters", "threshold", "epochs", *self.metrics[:0:-1]]
+        # The least telling go first; trial, outcome, hyperparameters and the objectives stay.
+        costs = ["cpu s", "MB", "wall s", "rungs", "parameters", "threshold", "epochs", "rung figure"]
+        objectives = {objective.metric for objective in self.board.objectives}
+        removable = [name for name in [*costs, *self.metrics[:0:-1]] if name not in objectives]
         shown, after = list(range(len(headers))), list(_COLUMNS_AFTER)
-        if all(row.threshold is None for row in self.board.rows):  # a regression has none, also in the CSV
-            removable.remove("threshold")
-            shown.remove(len(headers) - len(after) + after.index("threshold"))
-            after.remove("threshold")
+        for name in _without_values(self.board):
+            removable = [each for each in removable if each != name]
+            shown.remove(len(headers) - len(_COLUMNS_AFTER) + _COLUMNS_AFTER.index(name))
+            after.remove(name)
         grid = self._grid(headers, cells, shown)
         while removable and Measurement.get(console, options.update(width=10_000), grid).maximum > options.max_width:
             shown.remove(headers.index(removable.pop(0)))
             grid = self._grid(headers, cells, shown)
         yield grid
         seen = {headers[i] for i in shown}
-        costs = {"wall s": "wall_s", "cpu s": "cpu_s", "MB": "peak_memory_mb"}
-        further = [costs.get(name, name) for name in (*self.board.metrics, *after) if name not in seen]
+        in_csv = {"wall s": "wall_s", "cpu s": "cpu_s", "MB": "peak_memory_mb", "rung figure": "rung_figure"}
+        further = [in_csv.get(name, name) for name in (*self.board.metrics, *after) if name not in seen]
         yield from (Text(text) for text in _footnotes(self.board, self.varying, further, len(rows)))
 
     def _grid(self, headers: list[str], cells: list[list[str]], shown: list[int]) -> Table:
@@ -197,15 +213,25 @@ def _chosen(board: Board, metrics: Sequence[str] | None) -> list[str]:
     return list(metrics)
 
 
-def _shown_cells(row: FitRecord, varying: Sequence[str], metrics: Sequence[str]) -> list[str]:
+def _without_values(board: Board) -> Iterator[str]:
+    """Yield the columns of `_COLUMNS_AFTER` that are empty in all rows, and need no place in a terminal."""
+    if all(row.threshold is None for row in board.rows):  # a regression has none
+        yield "threshold"
+    if not any(row.figures for row in board.rows):
+        yield from ("rungs", "rung figure")
+
+
+def _shown_cells(row: FitRecord, varying: Sequence[str], metrics: Sequence[str], on_front: bool) -> list[str]:
     nothing = Metric(math.nan, math.nan)
     return [
-        str(row.trial),
+        f"{'* ' if on_front else ''}{row.trial}",
         *[shown_value(row.hyperparameters.get(name)) for name in varying],
         *[_compact(row.metrics.get(name, nothing)) for name in metrics],
         "-" if row.threshold is None else f"{row.threshold:.3f}",
         str(row.parameters) if row.parameters else "-",
         f"{row.best_epoch}/{row.epochs}" if row.epochs else "-",
+        str(len(row.figures)) if row.figures else "-",
+        f"{row.figures[-1]:.4f}" if row.figures and math.isfinite(row.figures[-1]) else "-",
         f"{row.wall_s:.1f}" if row.wall_s else "-",
         f"{row.cpu_s:.1f}" if row.cpu_s else "-",
         f"{row.peak_memory_mb:.0f}" if row.peak_memory_mb else "-",
@@ -220,6 +246,8 @@ def _footnotes(board: Board, varying: Sequence[str], further: Sequence[str], row
     fixed = [f"{name} {shown_value(board.values_of(name)[0])}" for name in board.hyperparameters if name not in varying]
     if fixed and board.rows:
         found.append(f"the same in all rows: {', '.join(fixed)}")
+    if board.front:
+        found.append(f"* on the Pareto front of {' and '.join(each.metric for each in board.objectives)}")
     if further:
         found.append(f"further columns in the CSV: {grouped(further)}")
     return [printable(line) for line in found]

@@ -6,11 +6,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from townsend.errors import printable
 from townsend.evaluate.verdict import Verdict
+from townsend.sweep.trial_rows import SPREAD
 from townsend.tasks.base import CEILING, Metric
 from townsend.training.records import SENTENCES, FitRecord, Outcome
 
@@ -27,7 +29,7 @@ def board_verdicts(board: Board) -> tuple[Verdict, ...]:
     """Return the verdicts on a board, in the order in which they should be read."""
     if not board.rows:
         return (Verdict(False, f"no configuration of {board.planned} has ended yet; read the board again later"),)
-    found = [_progress(board), *_unusable(board)]
+    found = [_progress(board), *_pruned(board), *_unusable(board)]
     best = board.best
     if best is None:
         sentence = "no configuration may be chosen: none left a network with a figure; change the space or the sample"
@@ -35,6 +37,8 @@ def board_verdicts(board: Board) -> tuple[Verdict, ...]:
     found += [_leader(board, best), _runners_up(board, best)]
     if len(board.ranked) > 1:
         found.append(_selection_bias(board, best))
+    if board.front:
+        found.append(_front(board))
     found += [
         _best_rows(board, name) for name in board.hyperparameters if 1 < len(board.values_of(name)) <= _MOST_VALUES
     ]
@@ -83,9 +87,19 @@ def _progress(board: Board) -> Verdict:
     return Verdict(complete, f"{len(board.rows)} of {board.planned} configurations: {parts}{ending}")
 
 
+def _pruned(board: Board) -> list[Verdict]:
+    """Say how many were stopped at which rung: what successive halving is for, and no fault."""
+    at = Counter(len(row.figures) for row in board.rows if row.outcome is Outcome.PRUNED)
+    if not at:
+        return []
+    rungs = ", ".join(f"{at[rung]} at rung {rung}" for rung in sorted(at))
+    sentence = f"{at.total()} of {len(board.rows)} stopped at a rung ({rungs}): {SENTENCES[Outcome.PRUNED]}"
+    return [Verdict(True, sentence)]
+
+
 def _unusable(board: Board) -> list[Verdict]:
     found = []
-    for outcome in Outcome:
+    for outcome in (outcome for outcome in Outcome if outcome is not Outcome.PRUNED):
         rows = sorted((row for row in board.rows if row.outcome is outcome), key=lambda row: row.trial)
         if rows and not outcome.usable:
             found.append(Verdict(False, f"{outcome.value}: {_trials(rows)} ({SENTENCES[outcome]})"))
@@ -121,20 +135,55 @@ def _selection_bias(board: Board, best: FitRecord) -> Verdict:
     """Name the flattered columns, and the largest flattery.
 
     If all n configurations were equally good and independent, the best of them would be above the truth by the
-    expected largest of n normal deviates (Blom 1958). Rows share their examples, so it is an upper limit.
+    expected largest of n normal deviates (Blom 1958). Rows share their examples, so it is an upper limit. Rows stopped
+    at a rung are among the n: they were not measured here, but `monitor`, where they lost, may share its waveforms.
     """
-    number, figure = len(board.ranked), board.figure(best)
-    limit = ""
-    if math.isfinite(figure.error) and figure.error > 0:
-        largest = NormalDist().inv_cdf((number - 0.375) / (number + 0.25))
-        limit = f" by at most about {largest * figure.error:.1g} in {board.objective.metric}"
-    columns = [name for name in board.metrics if len({row.metrics.get(name) for row in board.ranked}) > 1]
-    sentence = (
-        f"selection-biased: trial {best.trial} was taken as the best of {number} on {board.measured_on}, so its "
-        f"figures there flatter{limit} ({grouped(columns) or board.objective.metric}); "
-        "`townsend choose` reads the test set once for figures without this bias"
-    )
-    return Verdict(False, sentence)
+    pruned = sum(row.outcome is Outcome.PRUNED for row in board.rows)
+    number, found, metric = len(board.ranked) + pruned, board.figure(best), board.objective.metric
+    columns = [
+        name
+        for name in board.metrics
+        if not name.endswith(SPREAD) and len({row.metrics.get(name) for row in board.ranked}) > 1
+    ]
+    sentence = f"selection-biased: trial {best.trial} was taken as the best of {number} on {board.measured_on}"
+    sentence += f" ({pruned} of them stopped before by their figure on monitor)" if pruned else ""
+    sentence += f", so its figures there flatter ({grouped(columns) or metric})"
+    if math.isfinite(found.error) and found.error > 0:
+        limit = NormalDist().inv_cdf((number - 0.375) / (number + 0.25)) * found.error
+        lowest = Metric(found.value - limit if board.objective.maximise else found.value + limit, found.error)
+        digits = -math.floor(math.log10(found.error)) + 1
+        sentence += (
+            f": were all {number} equally good, chance alone would make the best of them {limit:.{max(digits, 0)}f} "
+            f"too good in {metric}, so expect {shown(lowest).partition(' ')[0]} to {shown(found).partition(' ')[0]}"
+        )
+    if board.optimism is not None:
+        measured = f"{shown(board.optimism)} too good, measured"
+        sentence += f"; {measured} by choosing with all folds but one and looking at that one"
+    return Verdict(False, f"{sentence}; `townsend choose` reads the test set once for figures without this bias")
+
+
+def _front(board: Board) -> Verdict:
+    """Name the front, and the neighbours on it that the first objective's error does not tell apart.
+
+    As in `_runners_up` the error is that of the better of two.
+    """
+    rows, metric = board.front, board.objective.metric
+    names = " and ".join(objective.metric for objective in board.objectives)
+    members = ", ".join(f"trial {row.trial} ({', '.join(_values(board, row))})" for row in rows[:_MOST_TRIALS])
+    more = f" and {len(rows) - _MOST_TRIALS} more" if len(rows) > _MOST_TRIALS else ""
+    near = [
+        f"{a.trial} and {b.trial}"
+        for a, b in pairwise(rows)
+        if abs(board.figure(a).value - board.figure(b).value) <= board.figure(a).error
+    ]
+    unlike = f"; within one standard deviation in {metric}: trials {', '.join(near[:_MOST_TRIALS])}" if near else ""
+    unlike += f" and {len(near) - _MOST_TRIALS} more pairs" if len(near) > _MOST_TRIALS else ""
+    return Verdict(not near, f"Pareto front of {names}: {members}{more}{unlike}")
+
+
+def _values(board: Board, row: FitRecord) -> list[str]:
+    found = [board.figure(row, objective) for objective in board.objectives]
+    return [f"{value:,g}" if error == 0 else shown(Metric(value, error)) for value, error in found]
 
 
 def _best_rows(board: Board, name: str) -> Verdict:

@@ -15,17 +15,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from townsend.errors import ConfigError
-from townsend.networks.family import check_network, cost_hint, network_names, shape_names
+from townsend.errors import ConfigError, did_you_mean
+from townsend.networks.family import check_network, cost_hint, network_names, optional_names, shape_names
 from townsend.sweep.gain import should_stop
-from townsend.sweep.halving import Shape, bracket_shapes
+from townsend.sweep.halving import Shape, bracket_shapes, known_lag
 from townsend.sweep.proposals import Proposals
 from townsend.sweep.samplers import check_sampler
 from townsend.sweep.settings import SweepSettings
-from townsend.sweep.space import case_rows, grid_configurations
+from townsend.sweep.space import case_rows, grid_configurations, random_configurations
 from townsend.sweep.trial_rows import trial_rows
 from townsend.tasks.base import Objective
-from townsend.training.hyperparameters import REQUIRED, batch_of, check_loss, shape_key, split
+from townsend.training.hyperparameters import NAMES, REQUIRED, batch_of, check_loss, shape_key, split
 from townsend.training.records import Bracket, Fit, FitRecord
 
 __all__ = ["AdaptivePlan", "ListPlan", "Plan", "check_batches", "check_space", "fit_seed", "make_plan"]
@@ -83,7 +83,7 @@ class Source(Protocol):
         ...
 
     def tell(self, record: FitRecord) -> None:
-        """Take the result of the next trial in order of number."""
+        """Take the result of a trial."""
         ...
 
 
@@ -92,8 +92,7 @@ class AdaptivePlan:
 
     Arguments:
         source: of the configurations.
-        settings: of the sweep; the results of trials up to n - lag are known when trial n is asked for, with brackets
-            of several configurations at least the results of all but the last two brackets.
+        settings: of the sweep; trial n is asked for when the results of trials up to n - `known_lag` are known.
         objective: name of the metric that ranks.
         trials: configurations at most.
         enough: called with the results so far, in order; whether the sweep may end.
@@ -110,6 +109,7 @@ class AdaptivePlan:
         self.trials = trials
         self._source, self._settings, self._enough = source, settings, enough
         self._objective = objective
+        self._lag = known_lag(settings)
         self._shapes = bracket_shapes(settings, size=1)
         self._shape = next(self._shapes)
         self._number = self._asked = 0
@@ -119,12 +119,11 @@ class AdaptivePlan:
     def ready(self) -> list[Bracket]:
         """Return the brackets whose proposals depend on nothing that is still to come."""
         brackets: list[Bracket] = []
-        while self._asked < self.trials:
-            while len(self._told) < self._needed and len(self._told) in self._waiting:
+        while (stop := min(self._asked + self._shape.size, self.trials)) > self._asked:
+            while len(self._told) < stop - self._lag and len(self._told) in self._waiting:
                 self._hear(self._waiting.pop(len(self._told)))
-            if len(self._told) < self._needed or self._asked >= self.trials:
+            if len(self._told) < stop - self._lag or self._asked >= self.trials:
                 break
-            stop = min(self._asked + self._shape.size, self.trials)
             trials = [(number, self._source.ask()) for number in range(self._asked, stop)]
             brackets.append(_bracket(self._number, trials, self._shape, self._settings))
             self._number, self._asked, self._shape = self._number + 1, stop, next(self._shapes)
@@ -134,12 +133,6 @@ class AdaptivePlan:
         """Take the results of a bracket, in any order."""
         rows = trial_rows(records, self._settings.folds, self._settings.repeats, self._objective)
         self._waiting.update({row.trial: row for row in rows})
-
-    @property
-    def _needed(self) -> int:
-        """Number of results that the next bracket needs."""
-        size = self._shape.size
-        return max(0, self._asked + 1 - max(self._settings.lag, 2 * size if size > 1 else 1))
 
     def _hear(self, row: FitRecord) -> None:
         self._told.append(row)
@@ -161,31 +154,40 @@ class _Listed:
         pass
 
 
-def make_plan(settings: SweepSettings, objective: Objective) -> Plan:
+def make_plan(settings: SweepSettings, objectives: Sequence[Objective], *, figures_maximise: bool = True) -> Plan:
     """Return the plan that `settings` ask for; equal settings give an equal plan.
+
+    Arguments:
+        settings: of the sweep.
+        objectives: the first ranks.
+        figures_maximise: whether a larger figure at a rung is better.
 
     Raises ConfigError when the space cannot be searched as asked.
     """
-    trials = settings.trials or 1
+    ranking, gain, trials = objectives[0], settings.stop_at_gain, settings.trials or 1
+
+    def enough(rows: Sequence[FitRecord]) -> bool:
+        return gain is not None and should_stop(rows, ranking, gain)
+
     if settings.sampler in ("grid", "random"):
-        listed = _listed(settings, objective, trials)
-        if settings.stop_at_gain is None:
+        listed = (
+            grid_configurations(settings.space, settings.seed, settings.trials)
+            if settings.sampler == "grid"
+            else random_configurations(settings.space, settings.seed, trials)
+        )
+        if gain is None:
             return ListPlan(listed, settings)
-        return AdaptivePlan(_Listed(listed), settings, objective.metric, len(listed), _enough(settings, objective))
-    proposals = Proposals(settings.space, settings.sampler, settings.seed, objective, settings.lag, trials)
-    return AdaptivePlan(proposals, settings, objective.metric, trials, _enough(settings, objective))
-
-
-def _listed(settings: SweepSettings, objective: Objective, trials: int) -> list[dict[str, Any]]:
-    if settings.sampler == "grid":
-        return grid_configurations(settings.space, settings.seed, settings.trials)
-    draws = Proposals(settings.space, "random", settings.seed, objective, lag=trials)
-    return [draws.ask() for _ in range(trials)]
-
-
-def _enough(settings: SweepSettings, objective: Objective) -> Callable[[Sequence[FitRecord]], bool]:
-    gain = settings.stop_at_gain
-    return lambda rows: gain is not None and should_stop(rows, objective, gain)
+        return AdaptivePlan(_Listed(listed), settings, ranking.metric, len(listed), enough)
+    proposals = Proposals(
+        settings.space,
+        settings.sampler,
+        settings.seed,
+        objectives,
+        known_lag(settings),
+        trials,
+        figures_maximise=figures_maximise,
+    )
+    return AdaptivePlan(proposals, settings, ranking.metric, trials, enough)
 
 
 Trial = tuple[int, Mapping[str, Any]]
@@ -223,6 +225,11 @@ def check_space(settings: SweepSettings, loss: str) -> None:
         settings: of the sweep.
         loss: the task's.
     """
+    every = (*NAMES, *network_names(settings.network), *optional_names(settings.network))
+    for name in settings.space:
+        if name not in every:
+            msg = f'space must name known hyperparameters (got "{name}"){did_you_mean(name, every)}'
+            raise ConfigError(msg)
     needed = {*REQUIRED, *network_names(settings.network)}
     for configuration in case_rows(settings.space):
         for name in settings.space:

@@ -20,14 +20,14 @@ from townsend.evaluate.verdict import Verdict
 from townsend.files import read_sealed
 from townsend.sample.provenance import versions
 from townsend.sweep.board_verdicts import shown, shown_value
-from townsend.tasks.base import CEILING, Arrays, Evaluation, Metric
-from townsend.training.records import FitRecord
+from townsend.tasks.base import CEILING, Evaluation, Metric
 
 if TYPE_CHECKING:
     from rich.console import Group
 
     from townsend.sweep.board import Board
     from townsend.sweep.records import RunInfo
+    from townsend.sweep.taken import Taken
 
 __all__ = ["MADE_BY", "card", "card_text", "render_card"]
 
@@ -39,12 +39,21 @@ MADE_BY = "townsend choose"
 def card(
     info: RunInfo,
     ranking: Board,
-    best: FitRecord,
-    arrays: Arrays,
+    taken: Taken,
     test: Evaluation,
     verdicts: Sequence[Verdict],
+    *,
+    by_reader: bool,
 ) -> dict[str, Any]:
-    """Return the JSON-like card of the chosen model; figures are [value, error], null where not finite."""
+    """Return the JSON-like card of the chosen model; figures are [value, error], null where not finite.
+
+    Arguments:
+        info, ranking: of the sweep.
+        taken: the network.
+        test: what it is worth on the test set; verdicts: on the network.
+        by_reader: whether its configuration was named by the reader, and not taken for leading.
+    """
+    best, arrays = taken.record, taken.arrays
     of_sweep = [verdict for verdict in ranking.verdicts if not verdict.ok]
     return {
         "made_by": MADE_BY,
@@ -55,6 +64,13 @@ def card(
         "hyperparameters": dict(best.hyperparameters),
         "parameters": best.parameters,
         "trial": best.trial,
+        "choice": {
+            "by": "reader" if by_reader else "validation",
+            "rank": 1 + [row.trial for row in ranking.ranked].index(best.trial),
+            "fold": best.fold,
+            "repeat": best.repeat,
+            "trained_on": "all but test" if taken.anew else "train",
+        },
         "seed": best.seed,
         "epochs": best.epochs,
         "best_epoch": best.best_epoch,
@@ -99,8 +115,8 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {value['task']}: {value['network']} network, trial {value['trial']}"
     yield ""
     yield (
-        f"{metric} {shown(_metric(test[metric]))} on test ({value['test']['examples']} examples, read once); the best "
-        f"of {sweep['configurations_compared']} configurations on validation, {value['parameters']} parameters."
+        f"{metric} {shown(_metric(test[metric]))} on test ({value['test']['examples']} examples, read once); "
+        f"{_place(value)} on validation, {value['parameters']} parameters."
     )
     yield from ("", "## Whether to believe it", "")
     yield from (f"- {'ok' if v['ok'] else '**note**'}: {v['sentence']}" for v in value["verdicts"])
@@ -119,7 +135,8 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"- `{name}`: {_fact(fact)}" for name, fact in value["facts"].items())
     yield from ("", "## Where it comes from", "")
     yield from (f"- `{name}`: {shown_value(given)}" for name, given in value["hyperparameters"].items())
-    yield f"- best epoch {value['best_epoch']} of {value['epochs']}, seed {value['seed']}"
+    trained = f"trained on {value['choice']['trained_on']}"
+    yield f"- {trained}, best epoch {value['best_epoch']} of {value['epochs']}, seed {value['seed']}"
     yield f"- sweep {sweep['name']}, fingerprint {sweep['fingerprint']}; sample SHA-256 {value['sample']}"
     yield f"- {', '.join(f'{name} {number}' for name, number in sweep['versions'].items())}"
     yield from (
@@ -132,6 +149,14 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     if value["threshold"] is not None:
         yield "- The score is not a calibrated probability."
     yield "- `card.json` holds all settings; `test.npz` the scores behind the figures."
+
+
+def _place(value: Mapping[str, Any]) -> str:
+    """Return who chose the network, and from how many."""
+    choice, compared = value["choice"], value["sweep"]["configurations_compared"]
+    if choice["by"] == "reader":
+        return f"the reader's choice, number {choice['rank']} of {compared} configurations"
+    return f"the best of {compared} configurations"
 
 
 def _recipe(value: Mapping[str, Any]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 What to use when
 ----------------
-- `choose`: take the best configuration on validation, judge it once on test, write model, card and scores.
+- `choose`: take the best configuration on validation, or one of your own choice, judge it once on test, write model,
+  card and scores.
 - `render_card`: what a terminal shows of such a folder.
 
 The folder holds `model.keras` (stock Keras, opens without townsend), `card.json`, `README.md`, `test.npz` (scores,
@@ -30,11 +31,12 @@ from townsend.networks.stored import forward
 from townsend.sweep.board import Board, board
 from townsend.sweep.board_verdicts import shown
 from townsend.sweep.card import MADE_BY, card, card_text, render_card
-from townsend.sweep.records import RunInfo, read_arrays, read_curves, read_weights, run_info
-from townsend.tasks.base import Arrays, Evaluation, Split, Task
+from townsend.sweep.records import RunInfo, read_records, run_info
+from townsend.sweep.taken import Taken, take_fit, train_anew
+from townsend.tasks.base import Arrays, Evaluation, Metric, Split, Task
 from townsend.tasks.registry import find_task
 from townsend.training.hyperparameters import split as training_and_network
-from townsend.training.records import FitRecord
+from townsend.training.records import SENTENCES, FitRecord
 
 if TYPE_CHECKING:
     import keras
@@ -53,71 +55,95 @@ class _Judged:
     verdicts: tuple[Verdict, ...]
 
 
-def choose(run: Path, output: Path) -> Path:
+def choose(run: Path, output: Path, *, trial: int | None = None, retrain: bool | None = None) -> Path:
     """Write the best network of the sweep in `run` to the folder `output` and return it.
 
-    The best has the best objective on validation among all that finished or stopped early. The test set is read
-    once, at the threshold chosen on validation. The folder appears as a whole or not at all.
+    The best configuration has the best objective on validation among all that finished or stopped early. Of its fits
+    the one in the middle is taken, or a network is trained anew on all but test. The test set is read once, at the
+    threshold chosen on validation. The folder appears as a whole or not at all.
 
     Arguments:
         run: folder of a sweep, finished or not; an unfinished one is named so on the card.
         output: new, empty, or a folder made by `choose` before, which is replaced.
+        trial: another configuration than the best, for example one of a front; the card says that the reader chose.
+        retrain: whether to train anew on all but test; None: yes where the sweep has folds, whose networks each went
+            without a part of the sample.
 
-    Raises InputError when no configuration may be chosen, the output folder holds other things, or the kept
-    weights do not repeat the figure on the board.
+    Raises InputError when no configuration may be chosen, or not that one, the output folder holds other things, the
+    kept weights do not repeat the figure on the board, or the sample to train anew on is not the sweep's.
     """
     check_replaceable(output, "card.json", MADE_BY, _OWN)
     info, ranking = run_info(run), board(run)
-    best = ranking.best
-    if best is None:
-        found = "; ".join(verdict.sentence for verdict in ranking.verdicts[:-1] or ranking.verdicts)
-        msg = (
-            f"one configuration of {run} at least must be usable ({found}); change the space, the epochs or the sample"
-        )
-        raise InputError(msg)
-    arrays, task = read_arrays(run), find_task(str(info.settings["task"]))
-    network = _network(run, info, best, arrays)
-    judged = _judge(network, task, arrays, ranking, best)
-    curves = read_curves(run, best.trial)
+    row = _row(run, ranking, trial)
+    fits = [record for record in read_records(run) if record.trial == row.trial]
+    task = find_task(str(info.settings["task"]))
+    anew = any(fit.fold > 0 for fit in fits) if retrain is None else retrain
+    taken = train_anew(info, row, fits, task) if anew else take_fit(run, fits, ranking.objective)
+    network = _model(run, info, taken)
+    judged = _judge(network, task, ranking, taken)
+    arrays = taken.arrays
     with folder_as_a_whole(output) as folder:
         network.save(folder / "model.keras")
         _save_arrays(folder / "test.npz", _test_arrays(arrays.splits["test"], judged))
-        _save_arrays(folder / "training.npz", {**curves, **_training_arrays(arrays, judged)})
-        value = card(info, ranking, best, arrays, judged.test, judged.verdicts)
+        _save_arrays(folder / "training.npz", {**taken.curves, **_training_arrays(arrays, judged)})
+        value = card(info, ranking, taken, judged.test, judged.verdicts, by_reader=trial is not None)
         write_text(folder / "README.md", card_text(value))
         write_sealed(folder / "card.json", value)
     return output
 
 
-def _network(run: Path, info: RunInfo, best: FitRecord, arrays: Arrays) -> keras.Model:
-    """Return the chosen network with the weights kept by its training."""
-    _, hyperparameters = training_and_network(best.hyperparameters)
-    any_keras()
-    shape = arrays.splits["test"].x.shape[1:]
-    network = build_network(str(info.settings["network"]), hyperparameters, shape, best.seed)
-    weights = read_weights(run, best.trial)
-    shapes = [tuple(weight.shape) for weight in network.weights]
-    if [weight.shape for weight in weights] != shapes:
-        msg = f"weights of trial {best.trial} in {run} must fit its network (shapes differ); repeat the sweep"
+def _row(run: Path, ranking: Board, trial: int | None) -> FitRecord:
+    """Return the row of the configuration to take, which left a network with a figure."""
+    if trial is None:
+        if ranking.best is not None:
+            return ranking.best
+        found = "; ".join(verdict.sentence for verdict in ranking.verdicts[:-1] or ranking.verdicts)
+        rule = f"one configuration of {run} at least must be usable"
+        msg = f"{rule} ({found}); change the space, the epochs or the sample"
         raise InputError(msg)
-    network.set_weights(weights)
+    row = next((row for row in ranking.rows if row.trial == trial), None)
+    if row is None:
+        msg = f"trial must be one whose fits have all ended in {run} (got {trial}); see the numbers on its board"
+        raise InputError(msg)
+    if not ranking.rankable(row):
+        because = row.detail or SENTENCES[row.outcome]
+        msg = f"trial {trial} of {run} must be usable to be chosen (it is {row.outcome}: {because}); choose another"
+        raise InputError(msg)
+    return row
+
+
+def _model(run: Path, info: RunInfo, taken: Taken) -> keras.Model:
+    """Return the chosen network with the weights kept by its training."""
+    _, hyperparameters = training_and_network(taken.record.hyperparameters)
+    any_keras()
+    shape = taken.arrays.splits["test"].x.shape[1:]
+    network = build_network(str(info.settings["network"]), hyperparameters, shape, taken.record.seed)
+    shapes = [tuple(weight.shape) for weight in network.weights]
+    if [weight.shape for weight in taken.weights] != shapes:
+        number = taken.record.trial
+        msg = f"weights of trial {number} in {run} must fit its network (shapes differ); repeat the sweep"
+        raise InputError(msg)
+    network.set_weights(list(taken.weights))
     return network
 
 
-def _judge(network: keras.Model, task: Task, arrays: Arrays, ranking: Board, best: FitRecord) -> _Judged:
-    names = ("train", "monitor", "validation", "test")
+def _judge(network: keras.Model, task: Task, ranking: Board, taken: Taken) -> _Judged:
+    arrays, threshold = taken.arrays, taken.record.threshold
+    verdicts = [Verdict(True, taken.how)] if taken.how else []
+    names = ("train", "monitor", "test") if taken.anew else ("train", "monitor", "validation", "test")
     scores = {name: forward(network, arrays.splits[name].x) for name in names}
-    repeated = task.evaluate(arrays, "validation", scores["validation"], best.threshold)
-    verdicts = [_same_figure(ranking, best, repeated)]
-    seen, unseen = (_scored(arrays.splits[name], scores[name]) for name in ("train", "monitor"))
-    if best.threshold is None:
-        verdicts.append(regression_overtraining(seen, unseen))
-    elif all(_two_classes(arrays.splits[name]) for name in ("train", "monitor")):
-        verdicts.append(overtraining(seen, unseen))
-    test = task.evaluate(arrays, "test", scores["test"], best.threshold)
+    if not taken.anew:
+        repeated = task.evaluate(arrays, "validation", scores["validation"], threshold)
+        verdicts.append(_same_figure(ranking, taken.record, repeated))
+        seen, unseen = (_scored(arrays.splits[name], scores[name]) for name in ("train", "monitor"))
+        if threshold is None:
+            verdicts.append(regression_overtraining(seen, unseen))
+        elif all(_two_classes(arrays.splits[name]) for name in ("train", "monitor")):
+            verdicts.append(overtraining(seen, unseen))
+    test = task.evaluate(arrays, "test", scores["test"], threshold)
     if test.degenerate:
         verdicts.append(Verdict(False, f"degenerate on test: {test.degenerate}"))
-    verdicts.append(_validation_and_test(ranking, best, test))
+    verdicts.append(_validation_and_test(ranking, taken.record, test))
     return _Judged(scores, test, tuple(verdicts))
 
 
@@ -146,9 +172,12 @@ def _validation_and_test(ranking: Board, best: FitRecord, test: Evaluation) -> V
     """Compare the figure that chose the network with the one nobody had looked at."""
     metric = ranking.objective.metric
     before, after = best.metrics[metric], test.metrics[metric]
-    figures = f"{metric} {shown(before)} on validation, {shown(after)} on test"
     error = float(np.hypot(before.error, after.error))
     loss = (before.value - after.value) * (1 if ranking.objective.maximise else -1)
+    figures = (
+        f"{metric} {shown(before)} on validation, {shown(after)} on test, whose data no fit and no choice saw: "
+        f"validation flattered by {shown(Metric(loss, error))}"
+    )
     if error > 0 and loss > 3 * error:
         return Verdict(False, f"worse on test: {figures}, {loss / error:.1f} standard deviations; believe the latter")
     return Verdict(True, f"test agrees with validation: {figures}")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from townsend.engines.base import Message, News, WorkUnit
 from townsend.engines.local import LocalEngine, usable_cores
@@ -17,12 +18,14 @@ from townsend.networks.backend import check_environment
 from townsend.sweep.brackets import Plan, check_batches, check_space, make_plan
 from townsend.sweep.folder import make_folder, open_folder, tidy
 from townsend.sweep.lease import Lease, hold
-from townsend.sweep.records import read_records
+from townsend.sweep.objectives import find_objectives
+from townsend.sweep.records import read_records, write_stopped
 from townsend.sweep.settings import SweepSettings
 from townsend.tasks.base import Arrays, Fold, Task
 from townsend.tasks.registry import find_task
 from townsend.training.bracket import BracketWork
 from townsend.training.keras_trainer import TrainSettings
+from townsend.training.losses import is_classification
 from townsend.training.record_file import (
     BracketRecord,
     folds_folders,
@@ -63,23 +66,32 @@ def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progre
     task = find_task(settings.task)
     full = settings.model_copy(update={"task_settings": task.settings(settings.task_settings)})
     check_space(full, task.loss)
-    plan = make_plan(full, task.objective)
+    objectives = find_objectives(full.objectives, task.objective, task.metrics)
+    plan = make_plan(full, objectives, figures_maximise=is_classification(task.loss))
     sample = Path(full.sample).absolute()
     contents = task.fingerprint(sample, full.task_settings)
     try:
         make_folder(run)
         with hold(run) as lease:
             tidy(run)
-            open_folder(run, full, contents, task, plan.trials)
+            open_folder(run, full, contents, task, objectives, plan.trials)
             check_batches(full, _prepare(run, full, task, sample))
             coordinator = _Coordinator(run.absolute(), full, plan, lease, progress or (lambda done, planned: None))
+            planned = plan.trials
             coordinator.run(usable_cores() if jobs is None else jobs)
+            if plan.trials < planned:
+                write_stopped(run, plan.trials, _because(plan.trials, planned, full.stop_at_gain))
     except OSError as error:
         if not _is_full(error.errno, str(error)):
             raise
         raise _disk_full(run) from None
     _judge(run)
     return run
+
+
+def _because(trials: int, planned: int, errors: float | None) -> str:
+    rule = f"stopped by itself after {trials} of {planned} configurations"
+    return f"{rule}: twice as many promised less than {errors:g} errors of the best figure"
 
 
 def _prepare(run: Path, settings: SweepSettings, task: Task, sample: Path) -> int:
@@ -171,7 +183,7 @@ class _Coordinator:
         if not begun:
             msg = f"worker processes must live until they train ({message.detail}); see {self._run / 'logs'} and repeat"
             raise InputError(msg)
-        outcome, lost = _LOST[message.news], []
+        outcome, lost = _LOST[message.news], list[tuple[FitRecord, dict[str, Any]]]()
         for fit in begun:
             one = FitRecord(fit.trial, fit.seed, dict(fit.hyperparameters), outcome, message.detail)
             lost.append((replace(one, fold=fit.fold, repeat=fit.repeat), {}))

@@ -2,7 +2,7 @@
 
 What to use when
 ----------------
-- `space`: number of configurations, of programs to compile, and the largest model.
+- `space`: number of configurations, their work, and the largest model.
 - `render_space`: that as a table and sentences.
 
 No network is built: its parameters are counted by a formula, which a test compares with Keras.
@@ -18,9 +18,11 @@ from townsend.errors import ConfigError, printable
 from townsend.networks.family import parameters, shape_names, shortest_input
 from townsend.sweep.brackets import check_space
 from townsend.sweep.conditions import plain, related
-from townsend.sweep.hyperparameter import Choice, Range, Space, Tied, Values, listed
+from townsend.sweep.halving import bracket_shapes, mean_epochs
+from townsend.sweep.hyperparameter import Choice, Range, Tied, Values, listed
 from townsend.sweep.settings import SweepSettings
 from townsend.sweep.space import grid_configurations, grid_size, space_size
+from townsend.tasks.registry import find_task
 from townsend.training.hyperparameters import shape_key
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SpaceSummary", "render_space", "space"]
 
-_TRACED = "learning_rate"  # a variable of the compiled program: another value needs no other program
 _MOST_SHAPES = 100_000
 _MOST_SHOWN = 12
 
@@ -43,8 +44,10 @@ class SpaceSummary:
         sampler: how configurations are proposed.
         configurations: how many there are; None when a range makes them endless.
         trials: how many would be trained.
-        programs: programs to compile, at most: configurations that differ in more than the learning rate.
-        shapes: sets of equal array shapes among them; None when batch sizes come from a range.
+        fits: how many trainings that is: each on all folds, repeated with other seeds.
+        epochs: passes through the training examples of all fits together, at most; what halving leaves of them.
+        shapes: sets of equal array shapes among them, for each of which a process compiles one program; None when batch
+            sizes come from a range.
         parameters: trainable ones of the largest model.
         largest: hyperparameters that make it the largest.
         length: numbers in one input for which `parameters` hold; None when they hold for any.
@@ -56,7 +59,8 @@ class SpaceSummary:
     sampler: str
     configurations: int | None
     trials: int
-    programs: int
+    fits: int
+    epochs: int
     shapes: int | None
     parameters: int
     largest: Mapping[str, Any]
@@ -74,9 +78,10 @@ def space(settings: SweepSettings, *, length: int | None = None) -> SpaceSummary
     Raises ConfigError when the space cannot be trained, a grid is asked for more trials than it has configurations, or
     the network cannot take the length.
     """
-    check_space(settings)
+    check_space(settings, find_task(settings.task).loss)
     size = space_size(settings.space)
     trials = settings.trials or size or 1
+    fits = trials * settings.folds * settings.repeats
     if settings.sampler == "grid" and size is not None and trials > size:
         msg = f"trials must be at most the grid's {size} configurations (got {trials}); leave `trials` out to do all"
         raise ConfigError(msg)
@@ -90,7 +95,8 @@ def space(settings: SweepSettings, *, length: int | None = None) -> SpaceSummary
         sampler=settings.sampler,
         configurations=size,
         trials=trials,
-        programs=min(trials, _programs(settings.space) or trials),
+        fits=fits,
+        epochs=round(_epochs(settings, trials) * settings.folds * settings.repeats),
         shapes=None if shapes is None else min(trials, shapes),
         parameters=counted,
         largest=largest,
@@ -114,8 +120,9 @@ def render_space(summary: SpaceSummary) -> RenderableType:
 def _sentences(summary: SpaceSummary) -> Iterator[str]:
     size = "endless" if summary.configurations is None else f"{summary.configurations:,}"
     yield f"configurations: {size}; the sampler {summary.sampler} trains {summary.trials:,} of them"
-    shapes = "" if summary.shapes is None else f", of at most {summary.shapes:,} sets of array shapes"
-    yield f"programs to compile: at most {summary.programs:,} in a process{shapes}"
+    yield f"fits: {summary.fits:,} (trials x folds x repeats), of at most {summary.epochs:,} epochs together"
+    if summary.shapes is not None:
+        yield f"sets of array shapes: at most {summary.shapes:,}; a process compiles one program for each"
     which = ", ".join(f"{name} {value}" for name, value in summary.largest.items())
     inputs = "" if summary.length is None else f", for inputs of {summary.length:,} numbers"
     remedy = " (the shortest it takes; say --length for yours)" if summary.is_shortest else ""
@@ -139,10 +146,15 @@ def _shapes(settings: SweepSettings) -> int | None:
     return len({shape_key(configuration, names) for configuration in grid_configurations(deciding, seed=0)})
 
 
-def _programs(space: Space) -> int | None:
-    """Return the number of configurations that differ in more than what a program takes as a variable."""
-    others = [name for name in space if name != _TRACED]
-    return space_size(related(space, others))
+def _epochs(settings: SweepSettings, trials: int) -> float:
+    """Return the passes through all training examples that one fit of each trial takes at most."""
+    total = 0.0
+    for shape in bracket_shapes(settings):
+        size = min(shape.size, trials)
+        total, trials = total + size * mean_epochs(shape, size, settings.epochs), trials - size
+        if not trials:
+            break
+    return total
 
 
 def _in_words(form: Sequence[Choice] | Range | Values | Tied) -> str:

@@ -21,7 +21,8 @@ from townsend.sample.provenance import versions
 from townsend.sweep.lease import tidy_leases
 from townsend.sweep.records import RunInfo, run_info
 from townsend.sweep.settings import SweepSettings
-from townsend.tasks.base import Task
+from townsend.tasks.base import Objective, Task
+from townsend.training.losses import is_classification
 
 __all__ = ["make_folder", "open_folder", "tidy"]
 
@@ -48,14 +49,17 @@ def make_folder(run: Path) -> None:
         raise InputError(msg)
 
 
-def open_folder(run: Path, settings: SweepSettings, contents: str, task: Task, trials: int) -> None:
+def open_folder(
+    run: Path, settings: SweepSettings, contents: str, task: Task, objectives: Sequence[Objective], trials: int
+) -> None:
     """Write what the sweep is made with, or compare it with what the folder was made with.
 
     Arguments:
         run: folder.
         settings: resolved, those of the task included.
         contents: fingerprint of the sample and of all else the task reads.
-        task: its objective ranks configurations; its `places` may move.
+        task: its `places` may move.
+        objectives: the first ranks.
         trials: number of configurations.
 
     Raises InputError, naming each difference, when the folder was made with something else.
@@ -63,9 +67,11 @@ def open_folder(run: Path, settings: SweepSettings, contents: str, task: Task, t
     values = resolved(settings)
     if not _is_begun(run):
         mark = fingerprint(_compared(values, task.places))
-        info = RunInfo(values, mark, versions(), contents, trials, task.objective)
+        ranking, *further = objectives
+        up = is_classification(task.loss)  # at a rung, AUC or mean squared error
+        info = RunInfo(values, mark, versions(), contents, trials, ranking, tuple(further), up)
         dump_yaml(settings, run / "sweep.yaml")
-        write_json(run / "sweep.json", asdict(info))
+        write_json(run / "sweep.json", {name: value for name, value in asdict(info).items() if name != "stopped"})
         return
     info = run_info(run)
     was, now = info.versions.get("townsend", "unknown"), versions().get("townsend", "unknown")

@@ -3,6 +3,7 @@
 What to use when
 ----------------
 - `bracket_shapes`: sizes and rungs of one bracket after the other, as the settings ask for.
+- `known_lag`: how far behind a proposal the results lie that it knows.
 - `mean_epochs`: the work of a configuration, averaged over a bracket.
 
 Successive halving (Jamieson & Talwalkar 2016): of n configurations one in `factor` goes on at each rung, with `factor`
@@ -22,8 +23,9 @@ from townsend.errors import ConfigError
 from townsend.sweep.settings import Halving, SweepSettings
 from townsend.training.records import Rung
 
-__all__ = ["Shape", "bracket_shapes", "mean_epochs"]
+__all__ = ["Shape", "bracket_shapes", "known_lag", "mean_epochs"]
 
+_MOST_SHAPES = 64  # of one round of Hyperband: it has fewer rungs than that
 _SIZE = 4  # configurations in one work unit where nothing is left behind
 
 
@@ -68,6 +70,17 @@ def bracket_shapes(settings: SweepSettings, size: int = _SIZE) -> Iterator[Shape
         Shape(math.ceil((most + 1) / (left + 1) * factor**left), rungs[most - left :], factor)
         for left in range(most, -1, -1)
     )
+
+
+def known_lag(settings: SweepSettings) -> int:
+    """Return by how many trials the newest known result lies behind the newest proposal.
+
+    That is `lag`; with halving at least the two largest brackets, so that one is trained while the next is waiting.
+    """
+    if settings.halving is None and (settings.bracket_size or 1) == 1:
+        return settings.lag
+    sizes = [shape.size for shape in itertools.islice(bracket_shapes(settings, size=1), _MOST_SHAPES)]
+    return max(settings.lag, 2 * max(sizes))
 
 
 def mean_epochs(shape: Shape, size: int, epochs: int) -> float:

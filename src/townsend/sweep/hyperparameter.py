@@ -43,7 +43,7 @@ class _Conditional(Closed):
 
 
 class Range(_Conditional):
-    """An interval of numbers, for the samplers random, tpe and walk; with a step for grid too."""
+    """An interval of numbers, for every sampler but grid; with a step it is a list, for grid too."""
 
     low: float | int = Field(description="smallest value")
     high: float | int = Field(description="largest value")

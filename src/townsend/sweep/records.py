@@ -5,6 +5,7 @@ What to use when
 - `read_records`: one `FitRecord` a fit, sorted by trial, fold and repeat; also while the sweep runs.
 - `read_curves`: the epoch curves and evaluation curves of one fit.
 - `read_weights`: the best weights of one fit, in the order of Keras `get_weights`.
+- `write_stopped`: note that a sweep ends before all that was planned.
 - `run_info`: the settings, versions and sample of a sweep.
 - `read_arrays`: the arrays its networks were trained on.
 """
@@ -12,19 +13,22 @@ What to use when
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
-from townsend.files import read_json
+from townsend.files import read_json, write_json
 from townsend.tasks.base import Arrays, Objective
 from townsend.training.record_file import folds_folders, read_bracket_record
 from townsend.training.records import FitRecord, fit_label
 
-__all__ = ["RunInfo", "read_arrays", "read_curves", "read_records", "read_weights", "run_info"]
+__all__ = ["RunInfo", "read_arrays", "read_curves", "read_records", "read_weights", "run_info", "write_stopped"]
+
+
+_STOPPED = "stopped.json"
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class RunInfo:
         versions: package -> version that made the folder.
         sample: fingerprint of the sample, and of all else the task reads.
         trials: number of configurations planned.
-        objective: the metric that ranks configurations.
+        objective: the metric that ranks configurations; further: the one beside it, if any.
+        figures_maximise: whether a larger figure at a rung is better.
+        stopped: why the sweep has ended before all that was planned; None where it has not.
     """
 
     settings: Mapping[str, Any]
@@ -46,6 +52,9 @@ class RunInfo:
     sample: str
     trials: int
     objective: Objective
+    further: tuple[Objective, ...] = ()
+    figures_maximise: bool = True
+    stopped: str | None = None
 
 
 def run_info(run: Path) -> RunInfo:
@@ -58,10 +67,20 @@ def run_info(run: Path) -> RunInfo:
         raise InputError(msg)
     value = read_json(run / "sweep.json")
     try:
-        return RunInfo(**{**value, "objective": Objective(**value["objective"])})
-    except (KeyError, TypeError) as error:
+        objective, *further = (Objective(**each) for each in (value["objective"], *value["further"]))
+        info = RunInfo(**{**value, "objective": objective, "further": tuple(further)})
+        if not (run / _STOPPED).is_file():
+            return info
+        stopped = read_json(run / _STOPPED)
+        return replace(info, trials=int(stopped["trials"]), stopped=str(stopped["because"]))
+    except (KeyError, TypeError, ValueError) as error:
         msg = f"{run / 'sweep.json'} must be as townsend wrote it ({error}); restore it or start a new folder"
         raise InputError(msg) from None
+
+
+def write_stopped(run: Path, trials: int, because: str) -> None:
+    """Note that a sweep ends after so many configurations, and why."""
+    write_json(run / _STOPPED, {"trials": trials, "because": because})
 
 
 def read_arrays(run: Path, fold: int = 0) -> Arrays:

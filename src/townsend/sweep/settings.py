@@ -10,13 +10,11 @@ from pydantic import Field, JsonValue, model_validator
 
 from townsend.config import Closed, Document, load_yaml, parse
 from townsend.errors import ConfigError
-from townsend.sweep.conditions import in_order, is_conditional
+from townsend.sweep.conditions import in_order
 from townsend.sweep.hyperparameter import Choice, Hyperparameter, Range
 from townsend.tasks.registry import find_task
 
 __all__ = ["Choice", "Range", "SweepSettings", "check_task_settings", "load_sweep"]
-
-_TAKE_CONDITIONS = ("grid", "random", "tpe")
 
 
 class Halving(Closed):
@@ -83,12 +81,16 @@ class SweepSettings(Closed):
             in_order(self.space)
         except ConfigError as error:
             raise ValueError(str(error)) from None
-        if self.sampler not in _TAKE_CONDITIONS and is_conditional(self.space):
-            msg = f"conditions and ties need another sampler (got {self.sampler}); choose grid, random or tpe"
-            raise ValueError(msg)
         ranges = [name for name, form in self.space.items() if isinstance(form, Range) and form.step is None]
         if self.sampler == "grid" and ranges:
-            msg = f"a grid needs lists (got a range for {ranges[0]}); list its values, or choose random, tpe or walk"
+            msg = f"a grid needs lists (got a range for {ranges[0]}); list its values, or choose random or tpe"
+            raise ValueError(msg)
+        if self.halving and self.objectives and len(self.objectives) > 1:
+            names = " and ".join(self.objectives)
+            msg = f"halving compares one figure (got the objectives {names}); leave it out, or name one"
+            raise ValueError(msg)
+        if self.halving and self.halving.kind == "hyperband" and self.bracket_size is not None:
+            msg = f"bracket_size follows from hyperband (got {self.bracket_size}); leave it out, or choose successive"
             raise ValueError(msg)
         if self.sampler != "grid" and self.trials is None:
             msg = f"the sampler {self.sampler} needs the number of trials; give `trials`"

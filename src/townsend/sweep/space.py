@@ -4,6 +4,7 @@ What to use when
 ----------------
 - `grid_size`: how many configurations a space of lists holds, conditions kept.
 - `grid_configurations`: the first of them in an order that is a fair sample at any length.
+- `random_configurations`: configurations drawn at random, all at once.
 - `space_size`: the same number for any space; None when a range makes it endless.
 - `cases`: what conditions tell apart: in one case, all hyperparameters are fixed, free or left out.
 - `case_rows`: configurations in which every value stands at least once, in every case.
@@ -16,19 +17,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from townsend.errors import ConfigError
-from townsend.sweep.conditions import configure, decisive, holds, in_order, plain
+from townsend.sweep.conditions import configure, decisive, holds, in_order, is_conditional, plain
 from townsend.sweep.hyperparameter import Choice, Range, Space, Tied, Values, listed
 
-__all__ = ["Case", "Space", "case_rows", "cases", "grid_configurations", "grid_size", "space_size"]
+__all__ = [
+    "Case",
+    "Space",
+    "case_rows",
+    "cases",
+    "grid_configurations",
+    "grid_size",
+    "random_configurations",
+    "space_size",
+]
 
 Case = Mapping[str, Sequence[Choice] | Range]
 """What each hyperparameter that is drawn is drawn from, one value for those on which a condition depends."""
 
 _LARGEST_GRID = 10_000_000
 _MOST_CASES = 10_000
-_ORDER_STREAM = 2  # keeps the order of a grid apart from every other use of a sweep's seed
+_ORDER_STREAM, _RANDOM_STREAM = 2, 5  # keep these draws apart from every other use of a sweep's seed
 
 
 def grid_size(space: Space) -> int:
@@ -73,6 +84,39 @@ def grid_configurations(space: Space, seed: int, count: int | None = None) -> li
         _configuration(space, all_cases[number], int(index - starts[number]))
         for index, number in zip(order, of_case, strict=True)
     ]
+
+
+def random_configurations(space: Space, seed: int, count: int) -> list[dict[str, Any]]:
+    """Return `count` independent configurations; fewer are the start of the same sequence.
+
+    A list's values are equally likely; a range is drawn evenly, or evenly in the logarithm, where each whole number
+    has the interval of half a unit around it (as Optuna does).
+
+    Arguments:
+        space: checked by `in_order`.
+        seed: of the sweep; each hyperparameter has its own stream, named by it and by the hyperparameter.
+        count: >= 0.
+    """
+    drawn = {name: _random_values(of, _stream(seed, name).random(count)) for name, of in plain(space).items()}
+    if not is_conditional(space):
+        names = list(drawn)
+        return [dict(zip(names, values, strict=True)) for values in zip(*drawn.values(), strict=True)]
+    return [configure(space, _taking({name: values[row] for name, values in drawn.items()})) for row in range(count)]
+
+
+def _stream(seed: int, name: str) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, _RANDOM_STREAM, *name.encode()))))
+
+
+def _random_values(of: Sequence[Choice] | Range, uniform: NDArray[np.float64]) -> list[Any]:
+    """Return the values at which a distribution function takes the values `uniform`, each in [0, 1)."""
+    if not isinstance(of, Range):
+        return [of[index] for index in (uniform * len(of)).astype(np.int64).tolist()]
+    whole = isinstance(of.low, int) and isinstance(of.high, int)
+    low, high = (of.low - 0.5, of.high + 0.5) if whole else (of.low, of.high)
+    numbers = low * (high / low) ** uniform if of.log else low + (high - low) * uniform
+    within = np.clip(np.rint(numbers) if whole else numbers, of.low, of.high)
+    return list((within.astype(np.int64) if whole else within).tolist())
 
 
 def cases(space: Space) -> list[Case]:
@@ -133,7 +177,7 @@ def _check_lists(space: Space) -> None:
         raise ConfigError(msg)
     for name, of in plain(space).items():
         if isinstance(of, Range):
-            msg = f"a grid needs lists (got a range for {name}); list its values, or choose random, tpe or walk"
+            msg = f"a grid needs lists (got a range for {name}); list its values, or choose another sampler"
             raise ConfigError(msg)
         if not of:
             msg = f"space.{name} must list at least one value (got an empty list); add one or leave the name out"

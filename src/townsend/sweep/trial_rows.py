@@ -113,10 +113,11 @@ def _table(fits: Sequence[FitRecord], metric: str, part: int = 0) -> Floats:
 
 
 def _row(fits: Sequence[FitRecord], objective: str) -> FitRecord:
-    shared = [name for name in fits[0].metrics if all(name in fit.metrics for fit in fits)]
-    metrics = {name: _combined(fits, name) for name in shared}
-    if objective in metrics:
-        metrics[objective + SPREAD] = _spread(_table(fits, objective))
+    metrics: dict[str, Metric] = {}
+    for name in fits[0].metrics:
+        if all(name in fit.metrics for fit in fits):
+            metrics[name] = _combined(fits, name)
+            metrics |= {name + SPREAD: _spread(_table(fits, name))} if name == objective else {}
     thresholds = [fit.threshold for fit in fits if fit.threshold is not None]
     return replace(
         fits[0],

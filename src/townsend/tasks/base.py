@@ -143,12 +143,14 @@ class Task(Protocol):
         name: as registered, for example "drifttube-peaks".
         objective: metric of `Evaluation.metrics` that ranks configurations on `validation`.
         loss: name of a Keras loss.
+        metrics: metric that is always measured and can be an objective -> whether larger is better.
         places: settings of the task that only say where something is; `fingerprint` tells what is there.
     """
 
     name: str
     objective: Objective
     loss: str
+    metrics: Mapping[str, bool]
     places: tuple[str, ...]
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:

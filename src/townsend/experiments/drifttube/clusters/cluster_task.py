@@ -64,6 +64,7 @@ class ClusterTask:
     name = TASK
     objective = Objective("mse", maximise=False)
     loss = "mse"
+    metrics: Mapping[str, bool] = {"mse": False, "mae": False, "mse_per_mean": False, "r2": True}
     places = ("finder",)
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,12 @@ class PeakTask:
     name = "drifttube-peaks"
     objective = Objective("auc_all", maximise=True)
     loss = "binary_crossentropy"
+    metrics: Mapping[str, bool] = {
+        "auc_all": True,
+        "auc_drift": True,
+        **{f"{of}.{name}": True for of in ("resolvable", "all") for name in PEAK_FIGURES},
+        **{f"{of}.{name}": True for of in ("natural", "balanced") for name in FIGURES},
+    }
     places = ()
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,7 +171,7 @@ def _window_figures(split: Split, scores: NDArray[np.float32], threshold: float)
     }
     at_slides = confusion_by_group(scores, split.y, split.group, SLIDES_THRESHOLD)
     balanced = {name: lambda sums, f=figure: f(balanced_counts(sums)) for name, figure in FIGURES.items()}
-    metrics = {f"balanced.{name}": value for name, value in bootstrap_figures(at_slides, balanced).items()}
+    metrics: Mapping[str, bool] = {f"balanced.{name}": value for name, value in bootstrap_figures(at_slides, balanced).items()}
     for label, point in working_points.items():
         counts = confusion_by_group(scores, split.y, split.group, point)
         metrics |= {f"{label}.{name}": value for name, value in bootstrap_figures(counts, FIGURES).items()}
