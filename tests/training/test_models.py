@@ -22,6 +22,7 @@ from townsend.training.models import (
     check_given,
     cost,
     group,
+    known,
     make_trainer,
     needed,
 )
@@ -106,6 +107,12 @@ def test_what_a_configuration_needs() -> None:
     assert set(needed("lstm")) == {*PLAIN, *LSTM}
     assert needed("build") == needed("torch") == ("optimizer", "batch_size")
     assert [needed(family) for family in ESTIMATORS] == [()] * 3
+
+
+def test_what_a_configuration_may_have() -> None:
+    assert {"l1", "topology", "dropout"} <= set(known("lstm") or ())
+    assert "n_estimators" in (known("random_forest") or ())
+    assert known("build") is known("torch") is None
 
 
 def test_configurations_are_checked_by_what_trains_them() -> None:

@@ -129,6 +129,15 @@ def test_a_rung_in_data_is_a_rest_and_the_end_is_on_all(build: BuildFile, arrays
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_rung_in_epochs_is_on_the_way_to_the_end(build: BuildFile, arrays: Arrays) -> None:
+    trainer, fit = TorchTrainer(build, CLASSES, TrainSettings(5, 5)), Fit(0, 7, PLAIN)
+    ((_, rest),) = trainer.advance([(fit, None)], [arrays], Rung(2, 1))
+    ((_, end),) = trainer.advance([(fit, rest)], [arrays], ALL)
+    assert (rest.outcome, rest.epochs, end.outcome, end.epochs) == (None, 2, Outcome.FINISHED, 5)
+    for name, curve in rest.curves.items():
+        np.testing.assert_array_equal(curve, end.curves[name][:2])
+
+
 def test_loss_that_is_not_finite_is_a_divergence(build: BuildFile, arrays: Arrays) -> None:
     wild = Arrays({**arrays.splits, "train": split(1)}, {})
     wild.splits["train"].x[3] = np.nan

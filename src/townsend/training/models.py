@@ -2,7 +2,7 @@
 
 What to use when
 ----------------
-- `needed`, `check_configuration`, `check_batch`: can a configuration be trained? Asked before any work begins.
+- `known`, `needed`, `check_configuration`, `check_batch`: can a configuration be trained? Asked before any work begins.
 - `group`, `cost`: which configurations share a bracket, and which take longest.
 - `make_trainer`: what trains them.
 
@@ -18,11 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 from townsend.errors import ConfigError, InputError, did_you_mean
 from townsend.networks.build_file import BuildFile
-from townsend.networks.estimators import ESTIMATORS, check_estimator_hyperparameters, estimator_cost
-from townsend.networks.family import FAMILIES, build_network, check_network, cost_hint, network_names, shape_names
+from townsend.networks.estimators import ESTIMATORS, check_estimator_hyperparameters, estimator_cost, estimator_names
+from townsend.networks.family import (
+    FAMILIES,
+    build_network,
+    check_network,
+    cost_hint,
+    network_names,
+    optional_names,
+    shape_names,
+)
 from townsend.training.build_trainer import BuildTrainer
 from townsend.training.estimator_trainer import EstimatorTrainer
-from townsend.training.hyperparameters import REQUIRED, batch_of, check_loss, shape_key, split
+from townsend.training.hyperparameters import NAMES, REQUIRED, batch_of, check_loss, shape_key, split
 from townsend.training.keras_trainer import TrainSettings
 from townsend.training.progress import Trainer
 from townsend.training.torch_trainer import TorchTrainer, check_torch
@@ -38,6 +46,7 @@ __all__ = [
     "check_given",
     "cost",
     "group",
+    "known",
     "make_trainer",
     "needed",
 ]
@@ -49,9 +58,9 @@ Make = Callable[[Mapping[str, Any], tuple[int, ...], int], "keras.Model"]
 
 def check_given(network: str, build: BuildFile | None) -> None:
     """Raise ConfigError on a network nobody knows, InputError unless a file is given just where one is due."""
-    known = (*FAMILIES, *ESTIMATORS, *_OF_A_FILE)
-    if network not in known:
-        msg = f'network must be a known family (got "{network}"){did_you_mean(network, known)}'
+    families = (*FAMILIES, *ESTIMATORS, *_OF_A_FILE)
+    if network not in families:
+        msg = f'network must be a known family (got "{network}"){did_you_mean(network, families)}'
         raise ConfigError(msg)
     if network in _OF_A_FILE and build is None:
         msg = f'network "{network}" needs the file that builds it (got none); say --build FILE.py on the command line'
@@ -59,6 +68,15 @@ def check_given(network: str, build: BuildFile | None) -> None:
     if network not in _OF_A_FILE and build is not None:
         msg = f'--build is for network "{BUILD}" or "{TORCH}" (got "{network}"); change `network` or leave --build out'
         raise InputError(msg)
+
+
+def known(network: str) -> tuple[str, ...] | None:
+    """Return all hyperparameters that a configuration may have; None where a user's file may read any."""
+    if network in _OF_A_FILE:
+        return None
+    if network in ESTIMATORS:
+        return estimator_names(network)
+    return (*NAMES, *network_names(network), *optional_names(network))
 
 
 def needed(network: str) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ What to use when
 - `TorchTrainer`: the `Trainer` of `network: torch` with `--build file.py`.
 - `check_torch`: are the training hyperparameters ones that it knows?
 
-A module trains to its end in one go: a rung in epochs finds it ended; with rungs in data it trains on a share of the
-examples and, at the next rung, anew on a larger one. It ends in a probability for a classification, so with a Sigmoid.
+A module trains anew to each rung, through the same epochs as before and on, or on a larger share of the examples; so
+halving repeats work, at most as much again as the last rung costs. For a classification it ends in a probability, so
+with a Sigmoid.
 """
 
 from __future__ import annotations
@@ -62,12 +63,12 @@ class TorchTrainer:
     def advance(
         self, pack: Sequence[tuple[Fit, Progress | None]], arrays: Sequence[Arrays], rung: Rung
     ) -> Iterator[tuple[Fit, Progress]]:
-        """Yield each fit once it is trained on the rung's share of the examples; it has ended where that is all.
+        """Yield each fit once it is trained to the rung's epochs, on its share of the examples, or has ended.
 
         Raises InputError when skorch is missing or a split is empty, and whatever the module raises.
         """
         for fit, before in pack:
-            progress = self._trained(fit, arrays[fit.fold], rung.fraction)
+            progress = self._trained(fit, arrays[fit.fold], rung)
             yield fit, replace(progress, figures=(*(before.figures if before else ()), progress.figure))
 
     def scores(
@@ -83,24 +84,27 @@ class TorchTrainer:
         _, of_network = split(fit.hyperparameters)
         return self._build.make(of_network, shape, fit.seed)
 
-    def _trained(self, fit: Fit, arrays: Arrays, fraction: float) -> Progress:
+    def _trained(self, fit: Fit, arrays: Arrays, rung: Rung) -> Progress:
         wall, cpu = time.perf_counter(), time.process_time()
         torch, _ = torch_and_skorch()
         check_torch(fit.hyperparameters)
         training, _ = split(fit.hyperparameters)
         (x, y), watched = (_columns(arrays, name) for name in ("train", "monitor"))
-        part = part_of(len(x), fraction)
+        part = part_of(len(x), rung.fraction)
         epochs, patience = training.epochs or self._settings.epochs, training.patience or self._settings.patience
         with one_thread():
             torch.manual_seed(int(np.random.SeedSequence(fit.seed).generate_state(1)[0]))
             module = self._module(fit, x.shape[1:])
-            net = _net(module, training, batch_of(training, len(part)), epochs, patience, watched, self._loss)
+            net = _net(
+                module, training, batch_of(training, len(part)), min(epochs, rung.epochs), patience, watched, self._loss
+            )
             net.fit(x[part], y[part])
         losses, monitored = (np.array(net.history[:, name], np.float32) for name in ("train_loss", "valid_loss"))
         curves = {"loss": losses, "monitor_loss": monitored}
         ended = Outcome.FINISHED if len(losses) == epochs else Outcome.STOPPED_EARLY
+        rests = rung.fraction < 1 or (len(losses) == rung.epochs < epochs)
         rest = Progress(
-            outcome=ended if fraction >= 1 else None,
+            outcome=None if rests else ended,
             curves=curves,
             parameters=sum(math.prod(one.shape) for one in module.parameters() if one.requires_grad),
             epochs=len(losses),
