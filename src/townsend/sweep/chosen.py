@@ -1,38 +1,121 @@
-"""A folder made by `townsend choose`, opened again to be applied.
+"""Chosen models, whatever made them: rebuilt from a record, stored in a folder, opened again to be applied.
 
 What to use when
 ----------------
-- `open_chosen`: card and network, both checked, of a folder that must hold a model of a given task.
+- `rebuild`: the model that a fit has trained, from the weights it kept.
+- `save_model`, `model_file`: the file that holds it in a folder made by `townsend choose`.
+- `open_chosen`: card and model, both checked, of a folder that must hold a model of a given task.
+
+The file is `model.keras` (any Keras network, a user's own too), `model.skops` (a scikit-learn estimator) or `model.npz`
+(the arrays of a PyTorch module, whose code is the user's: it opens only with the same `--build FILE.py`). What comes
+back has an `input_shape` and goes to `townsend.networks.stored.forward`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from townsend.errors import InputError
-from townsend.files import read_sealed
-from townsend.networks.stored import load_network
-from townsend.sweep.card import MADE_BY
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Chosen", "open_chosen"]
+from townsend.errors import InputError
+from townsend.files import atomic_path, read_sealed
+from townsend.networks.backend import any_keras
+from townsend.networks.build_file import BuildFile, network_of
+from townsend.networks.estimators import ESTIMATORS
+from townsend.networks.family import build_network
+from townsend.networks.stored import load_network
+from townsend.networks.stored_estimator import Estimator, estimator_of, load_estimator, save_estimator
+from townsend.networks.torch_module import TorchNetwork, arrays_of, put_arrays, torch_and_skorch
+from townsend.sweep.card import MADE_BY
+from townsend.training.hyperparameters import split
+from townsend.training.models import BUILD, TORCH
+from townsend.training.records import FitRecord
+
+__all__ = ["MODEL_FILES", "Chosen", "model_file", "open_chosen", "rebuild", "save_model"]
+
+MODEL_FILES = ("model.keras", "model.skops", "model.npz")
+"""Names under which a folder made by `townsend choose` may hold its model."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A chosen network: the Keras model and its card."""
+    """A chosen model: a Keras model, an `Estimator` or a `TorchNetwork`, and its card."""
 
     network: Any
     card: Mapping[str, Any]
 
 
-def open_chosen(model: Path, task: str) -> Chosen:
+def rebuild(
+    network: str,
+    record: FitRecord,
+    weights: Sequence[NDArray[Any]],
+    input_shape: tuple[int, ...],
+    build: BuildFile | None = None,
+) -> Any:
+    """Return the model that a fit has trained.
+
+    Arguments:
+        network: of the sweep.
+        record: of the fit.
+        weights: as its trainer kept them.
+        input_shape: of one example, without the batch axis.
+        build: the user's file; for a PyTorch module only.
+
+    Raises InputError when the weights do not fit, or the file is needed and not given.
+    """
+    if network in ESTIMATORS:
+        return estimator_of(weights[0].tobytes(), input_shape, f"trial {record.trial}")
+    _, hyperparameters = split(record.hyperparameters)
+    if network == TORCH:
+        return _torch_network(hyperparameters, input_shape, weights, record.seed, build)
+    any_keras()
+    if network == BUILD:
+        found, kept = network_of(weights[0].tobytes(), f"trial {record.trial}"), list(weights[1:])
+    else:
+        found, kept = build_network(network, hyperparameters, input_shape, record.seed), list(weights)
+    if [weight.shape for weight in kept] != [tuple(weight.shape) for weight in found.weights]:
+        msg = f"weights of trial {record.trial} must fit its network (shapes differ); repeat the sweep"
+        raise InputError(msg)
+    found.set_weights(kept)
+    return found
+
+
+def save_model(network: Any, folder: Path) -> Path:
+    """Write a model, as `rebuild` returns it, to its file in a folder, and return that file."""
+    if isinstance(network, Estimator):
+        path = folder / "model.skops"
+        save_estimator(path, network.model)
+    elif isinstance(network, TorchNetwork):
+        path = folder / "model.npz"
+        names, *arrays = arrays_of(network.module)
+        with atomic_path(path) as temporary:
+            np.savez(temporary, allow_pickle=False, names=names, **{f"{i}": array for i, array in enumerate(arrays)})
+    else:
+        path = folder / "model.keras"
+        network.save(path)
+    return path
+
+
+def model_file(folder: Path) -> Path:
+    """Return the file that holds the model of a folder; `model.keras` where there is none."""
+    return next((folder / name for name in MODEL_FILES if (folder / name).is_file()), folder / MODEL_FILES[0])
+
+
+def open_chosen(model: Path, task: str, build: BuildFile | None = None) -> Chosen:
     """Return what `townsend choose` left in the folder `model`.
 
-    Raises InputError when it is no such folder, its card was edited, its task is another, its network is damaged, has
-    layers that are not stock Keras, or takes another input than the card says.
+    Arguments:
+        model: folder.
+        task: name of the task that its model must be of.
+        build: the user's file; for a PyTorch module only.
+
+    Raises InputError when it is no such folder, its card was edited, its task is another, its model is damaged, has
+    parts that are not stock ones, takes another input than the card says, or needs a file that is not given.
     """
     card = read_sealed(model / "card.json")
     if card.get("made_by") != MADE_BY:
@@ -41,9 +124,47 @@ def open_chosen(model: Path, task: str) -> Chosen:
     if card["task"] != task:
         msg = f'{model} must hold a model of task "{task}" (got "{card["task"]}"); choose one from such a sweep'
         raise InputError(msg)
-    network = load_network(model / "model.keras")
-    found, said = tuple(network.input_shape[1:]), tuple(card["input_shape"])
+    path, said = model_file(model), tuple(card["input_shape"])
+    network: Any
+    if path.name == "model.skops":
+        network = load_estimator(path, said)
+    elif path.name == "model.npz":
+        network = _load_torch(path, card, said, build)
+    else:
+        network = load_network(path)
+    found = tuple(network.input_shape[1:])
     if found != said:
-        msg = f"{model}/model.keras must take the input its card says (takes {found}, card {said}); make it again"
+        msg = f"{path} must take the input its card says (takes {found}, card {said}); make it again"
         raise InputError(msg)
     return Chosen(network, card)
+
+
+def _load_torch(path: Path, card: Mapping[str, Any], shape: tuple[int, ...], build: BuildFile | None) -> TorchNetwork:
+    if build is not None and build.sha256 != card["build_sha256"]:
+        rule = f"{path} must be opened with the file that its sweep was made with"
+        msg = f"{rule} (card: SHA-256 {card['build_sha256'][:12]}, {build.path}: {build.sha256[:12]}); name that one"
+        raise InputError(msg)
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = [archive["names"], *(archive[f"{i}"] for i in range(len(archive.files) - 1))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        msg = f"{path} must be an archive as `townsend choose` wrote it ({error}); make it again or take another copy"
+        raise InputError(msg) from None
+    _, hyperparameters = split(card["hyperparameters"])
+    return _torch_network(hyperparameters, shape, arrays, card["seed"], build)
+
+
+def _torch_network(
+    hyperparameters: Mapping[str, Any],
+    shape: tuple[int, ...],
+    arrays: Sequence[NDArray[Any]],
+    seed: int,
+    build: BuildFile | None,
+) -> TorchNetwork:
+    if build is None:
+        msg = "a PyTorch module needs the file that builds it (got none); say --build FILE.py, the one of its sweep"
+        raise InputError(msg)
+    torch_and_skorch()
+    module = build.make(hyperparameters, shape, seed)
+    put_arrays(module, arrays)
+    return TorchNetwork(module, shape)

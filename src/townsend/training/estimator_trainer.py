@@ -1,0 +1,178 @@
+"""Fits of scikit-learn estimators behind the protocol that Keras networks are trained by.
+
+What to use when
+----------------
+- `EstimatorTrainer`: the `Trainer` of the families in `townsend.networks.estimators`.
+
+An estimator trains to its end in one go, so a sweep's epochs and patience mean nothing to it, and a rung in epochs
+finds it ended. With rungs in data it trains on a share of the examples and, at the next rung, anew on a larger one
+that holds the first; so here halving repeats work, at most as much again as the last rung costs.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from townsend.errors import InputError
+from townsend.networks.estimators import make_estimator
+from townsend.networks.stored_estimator import Estimator, estimator_bytes, estimator_of
+from townsend.tasks.base import Arrays, Split
+from townsend.training.figure import rung_figure
+from townsend.training.losses import is_classification
+from townsend.training.progress import Progress
+from townsend.training.records import Fit, Outcome, Rung
+
+__all__ = ["EstimatorTrainer", "part_of"]
+
+_PART_STREAM = 5  # as in `epochs`: at a rung all fits, of whatever kind, see the same examples
+_SMALLEST = 1e-7  # probability, in a logarithm; Keras takes the same
+
+
+class EstimatorTrainer:
+    """Trains estimators of one family, one after the other; see `townsend.training.progress.Trainer`.
+
+    Arguments:
+        family: name of a family of estimators.
+        loss: the task's, name of a Keras loss; tells a classification from a regression.
+
+    What a `Progress` of it holds: `weights`, one array, the bytes of a `.skops` file; `parameters`, the numbers fitted
+    by an mlp (weights and biases), or the nodes of all trees; `epochs`, the passes of an mlp, the trees of boosting, 1
+    of a forest; `curves`, cross-entropy or mean squared error after each of them. Of an mlp, scikit-learn tells `loss`
+    alone (with the penalty; of a regression, half the squared error): `monitor_loss` is NaN but for the last pass.
+    """
+
+    def __init__(self, family: str, loss: str) -> None:
+        self._family = family
+        self._loss = loss
+
+    def packs(self, fits: Sequence[Fit], arrays: Sequence[Arrays]) -> list[list[Fit]]:
+        """Return each fit by itself."""
+        return [[fit] for fit in fits]
+
+    def advance(
+        self, pack: Sequence[tuple[Fit, Progress | None]], arrays: Sequence[Arrays], rung: Rung
+    ) -> Iterator[tuple[Fit, Progress]]:
+        """Yield each fit once it is trained on the rung's share of the examples; it has ended where that is all.
+
+        Raises InputError when a split is missing or empty, and whatever scikit-learn raises.
+        """
+        for fit, before in pack:
+            progress = self._trained(fit, arrays[fit.fold], rung.fraction)
+            yield fit, replace(progress, figures=(*(before.figures if before else ()), progress.figure))
+
+    def scores(
+        self, fit: Fit, progress: Progress, x: NDArray[np.float32], arrays: Sequence[Arrays]
+    ) -> NDArray[np.float32]:
+        """Return the scores that a kept estimator gives to n examples."""
+        shape = arrays[fit.fold].splits["train"].x.shape[1:]
+        return estimator_of(progress.weights[0].tobytes(), shape).scores(x)
+
+    def _trained(self, fit: Fit, arrays: Arrays, fraction: float) -> Progress:
+        wall, cpu = time.perf_counter(), time.process_time()
+        classes = is_classification(self._loss)
+        model = make_estimator(self._family, fit.hyperparameters, classification=classes, seed=fit.seed)
+        train, monitor = _filled(arrays, "train"), _filled(arrays, "monitor")
+        part = part_of(len(train), fraction)
+        x, y = _rows(train.x)[part], _targets(train.y, classes)[part]
+        watched = _rows(monitor.x), _targets(monitor.y, classes)
+        given = {"X_val": watched[0], "y_val": watched[1]} if getattr(model, "early_stopping", False) else {}
+        with threadpool_limits(limits=1), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=_convergence_warning())
+            try:
+                model.fit(x, y, **given)
+            except ValueError as error:
+                if "non-finite" not in str(error):
+                    raise
+                detail = "scikit-learn ended the training, as its weights were not finite; lower learning_rate_init"
+                return Progress(outcome=Outcome.DIVERGED, detail=detail)
+            curves = self._curves(model, (x, y), watched)
+        estimator = Estimator(model, tuple(train.x.shape[1:]))
+        epochs = len(curves["loss"])
+        return Progress(
+            outcome=Outcome.FINISHED if fraction >= 1 else None,
+            curves=curves,
+            weights=[np.frombuffer(estimator_bytes(model), np.uint8)],
+            figure=rung_figure(self._loss, estimator.scores(monitor.x), np.asarray(monitor.y, np.float32)),
+            parameters=_parameters(model),
+            epochs=epochs,
+            best_epoch=epochs,
+            wall_s=time.perf_counter() - wall,
+            cpu_s=time.process_time() - cpu,
+        )
+
+    def _curves(self, model: Any, train: tuple[Any, Any], monitor: tuple[Any, Any]) -> dict[str, NDArray[np.float32]]:
+        """Return the mean loss on both sets after each pass or tree."""
+        if hasattr(model, "staged_predict"):
+            return {"loss": _staged(model, *train), "monitor_loss": _staged(model, *monitor)}
+        passes = list(getattr(model, "loss_curve_", ()))
+        found = np.full((2, max(1, len(passes))), np.nan, np.float32)
+        found[0] = passes or _mean_loss(_outputs(model, train[0]), train[1])
+        found[1, -1] = _mean_loss(_outputs(model, monitor[0]), monitor[1])
+        return {"loss": found[0], "monitor_loss": found[1]}
+
+
+def part_of(examples: int, fraction: float) -> NDArray[np.intp]:
+    """Return the places, in order, of a share of n examples; a larger share holds them all, and 1 is all of them."""
+    taken = max(1, round(examples * fraction))
+    key = np.random.SeedSequence((0, _PART_STREAM, 0)).generate_state(2, np.uint64)
+    order = np.random.Generator(np.random.Philox(key=key)).permutation(examples)
+    return np.sort(order[:taken])
+
+
+def _parameters(model: Any) -> int:
+    """Return the numbers that a network has fitted, or the nodes of all trees: cuts and leaves."""
+    if hasattr(model, "coefs_"):
+        return sum(int(array.size) for array in (*model.coefs_, *model.intercepts_))
+    if hasattr(model, "estimators_"):
+        return sum(int(tree.tree_.node_count) for tree in model.estimators_)
+    return sum(len(tree.nodes) for trees in model._predictors for tree in trees)
+
+
+def _staged(model: Any, x: NDArray[np.float32], y: NDArray[Any]) -> NDArray[np.float32]:
+    staged = model.staged_predict_proba(x) if hasattr(model, "classes_") else model.staged_predict(x)
+    return np.array([_mean_loss(outputs, y) for outputs in staged], np.float32)
+
+
+def _outputs(model: Any, x: NDArray[np.float32]) -> NDArray[Any]:
+    return np.asarray(model.predict_proba(x) if hasattr(model, "classes_") else model.predict(x))
+
+
+def _mean_loss(outputs: NDArray[Any], y: NDArray[Any]) -> float:
+    """Return the mean cross-entropy of (n, classes) probabilities, or the mean squared error of (n,) predictions."""
+    if outputs.ndim == 1:
+        return float(np.mean((outputs - y) ** 2))
+    if outputs.shape[1] == 1:  # one class only was in the training examples
+        return float("nan")
+    right = np.where(y == 1, outputs[:, 1], outputs[:, 0])
+    return float(-np.mean(np.log(np.clip(right, _SMALLEST, 1))))
+
+
+def _rows(x: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(x, np.float32).reshape(len(x), -1)
+
+
+def _targets(y: NDArray[Any], classes: bool) -> NDArray[Any]:
+    return (np.asarray(y) > 0.5).astype(np.int64) if classes else np.asarray(y, np.float64)
+
+
+def _filled(arrays: Arrays, name: str) -> Split:
+    found = arrays.splits.get(name)
+    if found is None or len(found) == 0:
+        msg = f'training needs at least one example in the split "{name}" (got none); take a larger sample'
+        raise InputError(msg)
+    return found
+
+
+def _convergence_warning() -> type[Warning]:
+    from sklearn.exceptions import ConvergenceWarning
+
+    found: type[Warning] = ConvergenceWarning
+    return found
