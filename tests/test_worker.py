@@ -23,7 +23,7 @@ def written(tmp_path: Path, function: str) -> Path:
 
 def test_unit_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Path, Mapping[str, Any]]] = []
-    monkeypatch.setattr(worker, "FUNCTIONS", {"note": lambda folder, given, report: seen.append((folder, given))})
+    monkeypatch.setattr(worker, "FUNCTIONS", {"note": lambda folder, given, *further: seen.append((folder, given))})
     assert main([str(written(tmp_path, "note"))]) == 0
     assert seen == [(tmp_path, {"x": 1})]
 

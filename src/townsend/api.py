@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from townsend.sweep.coordinator import sweep
     from townsend.sweep.dashboard import dashboard
     from townsend.sweep.describe_space import space
-    from townsend.sweep.refine import refine
     from townsend.sweep.export_journal import export_journal
     from townsend.sweep.export_tensorboard import export_tensorboard
+    from townsend.sweep.refine import refine
 
 __all__ = [
     "assemble",

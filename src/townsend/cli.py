@@ -68,6 +68,9 @@ class Halving(StrEnum):
 
 
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: the cores of this machine.")]
+Build = Annotated[
+    Path | None, typer.Option(help="Your Python file with build(hp), for network `build` or `torch`. It is run.")
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")]
 
 
@@ -217,12 +220,14 @@ def sweep(
     repeats: Annotated[int | None, typer.Option(min=1, help="Seeds each configuration is trained with.")] = None,
     windows: Annotated[int | None, typer.Option(min=1, help="Training windows of a peak finder.")] = None,
     finder: Annotated[Path | None, typer.Option(help="Folder of the peak finder whose peaks are counted.")] = None,
+    build: Build = None,
     jobs: Jobs = None,
 ) -> None:
     """Train many configurations. The same command goes on where a kill left it."""
     from townsend.api import sweep as run_sweep
     from townsend.config import load_yaml
     from townsend.experiments.shipped import find_config
+    from townsend.networks.build_file import load_build
     from townsend.sweep.settings import check_task_settings, load_sweep
 
     document = load_yaml(find_config(config))
@@ -243,7 +248,7 @@ def sweep(
     settings = load_sweep(document.path, {key: value for key, value in overrides.items() if value is not None})
     check_task_settings(settings, document)
     with _total_bar("training") as advance:
-        run_sweep(settings, output, jobs=jobs, progress=advance)
+        run_sweep(settings, output, jobs=jobs, progress=advance, build=load_build(build) if build else None)
     _say(f"records in {output}; now: townsend board {output}")
 
 
@@ -332,16 +337,20 @@ def choose(
         bool | None,
         typer.Option("--retrain/--no-retrain", help="Train anew on all but test; default: where the sweep has folds."),
     ] = None,
+    build: Build = None,
 ) -> None:
-    """Take the best network of a sweep. Writes .keras file, card and figures; reads the test set once."""
+    """Take the best model of a sweep. Writes its file, card and figures; reads the test set once."""
     from townsend.api import choose as choose_model
+    from townsend.networks.build_file import load_build
     from townsend.report.figures import draw_model
     from townsend.sweep.choose import render_card
+    from townsend.sweep.chosen import model_file
 
-    model = choose_model(run, output, trial=trial, retrain=retrain)
+    chosen = load_build(build) if build else None
+    model = choose_model(run, output, trial=trial, retrain=retrain, build=chosen)
     figures = draw_model(model)
     _print(render_card(model))
-    _say(f"model: {model / 'model.keras'}; card: {model / 'README.md'}; figures: {figures}")
+    _say(f"model: {model_file(model)}; card: {model / 'README.md'}; figures: {figures}")
 
 
 @app.command("find-peaks")

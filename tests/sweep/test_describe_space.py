@@ -130,7 +130,7 @@ def test_shipped_files_are_counted_without_a_sample(townsend: Callable[..., Any]
 def test_a_bad_file_is_one_sentence(
     old: str, new: str, sentence: str, refused: Callable[..., str], tmp_path: Path
 ) -> None:
-    text = "task: t\nspace:\n  topology: [8 16 1]\n  activations: [relu sigmoid]\n  dropout: [0.0]\n"
+    text = "task: drifttube-peaks\nspace:\n  topology: [8 16 1]\n  activations: [relu sigmoid]\n  dropout: [0.0]\n"
     text += "  optimizer: [adam]\n  batch_size: [150]\n"
     path = tmp_path / "sweep.yaml"
     path.write_text(text.replace(old, new))

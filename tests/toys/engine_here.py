@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from townsend.errors import TownsendError
 class EngineHere:
     """Does the work of `LocalEngine` in this process, where Keras is loaded once for all tests."""
 
-    def __init__(self, jobs: int, logs: Path) -> None:
+    def __init__(self, jobs: int, logs: Path, options: Sequence[str] = ()) -> None:
+        self.build = Path(options[1]) if options else None
         self.queue: deque[WorkUnit] = deque()
 
     def __enter__(self) -> EngineHere:
@@ -35,7 +37,7 @@ class EngineHere:
             heard.append(Message(unit.name, news, detail, body or {}))
 
         try:
-            run_unit(unit, lambda body: say(News.PROGRESS, body=body))
+            run_unit(unit, lambda body: say(News.PROGRESS, body=body), self.build)
         except TownsendError as error:
             say(News.REFUSED, str(error))
         except Exception as error:

@@ -67,14 +67,7 @@ def arrays() -> Arrays:
 
 def of_keras(make: Any) -> Trainer:
     """The trainer of Keras networks, which takes its networks from `make`."""
-    trainer = KerasTrainer("any", LOSS, SETTINGS)
-
-    def network(fit: Fit, arrays: Any) -> Any:
-        own = {name: value for name, value in fit.hyperparameters.items() if name not in PLAIN}
-        return make(own, arrays[fit.fold].splits["train"].x.shape[1:], fit.seed)
-
-    trainer._network = network  # type: ignore[method-assign]
-    return trainer
+    return KerasTrainer(make, LOSS, SETTINGS)
 
 
 def test_each_network_has_its_trainer(build: BuildFile) -> None:

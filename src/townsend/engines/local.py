@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -79,14 +80,16 @@ class LocalEngine:
     Arguments:
         jobs: number of processes, >= 1.
         logs: folder for what the workers write to stderr, one file a process.
+        options: further words of the workers' command line.
     """
 
-    def __init__(self, jobs: int, logs: Path) -> None:
+    def __init__(self, jobs: int, logs: Path, options: Sequence[str] = ()) -> None:
         if jobs < 1:
             msg = f"jobs must be at least 1 (got {jobs}); this machine has {usable_cores()} cores"
             raise InputError(msg)
         self._jobs = jobs
         self._logs = logs
+        self._options = tuple(options)
         self._queue: deque[WorkUnit] = deque()
         self._deaths: dict[str, int] = {}
         self._workers: dict[int, _Worker] = {}
@@ -154,7 +157,7 @@ class LocalEngine:
         with (self._logs / f"worker-{slot}.log").open("ab") as errors:
             process = subprocess.Popen(
                 # -P: a file in the current folder must not take the place of a library.
-                [sys.executable, "-P", "-m", "townsend.worker", "--serve"],
+                [sys.executable, "-P", "-m", "townsend.worker", "--serve", *self._options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -23,6 +23,8 @@ from townsend.networks.backend import any_keras
 from townsend.networks.choices import Choices, choices_of, deciding
 from townsend.networks.programs import architecture, keep
 from townsend.networks.stock import check_stock
+from townsend.networks.stored_estimator import Estimator
+from townsend.networks.torch_module import TorchNetwork
 from townsend.networks.twin import for_inference
 
 if TYPE_CHECKING:
@@ -60,11 +62,13 @@ def load_network(path: Path) -> keras.Model:
     return network
 
 
-def forward(network: keras.Model, x: NDArray[Any], batch: int | None = None) -> NDArray[np.float32]:
+def forward(
+    network: keras.Model | Estimator | TorchNetwork, x: NDArray[Any], batch: int | None = None
+) -> NDArray[np.float32]:
     """Return the (n,) outputs of a network for n examples, dropout switched off.
 
     Arguments:
-        network: with one output, on any backend.
+        network: with one output, on any backend; or a chosen model that is no Keras network, which knows its own way.
         x: (n, ...) inputs; read batch by batch, so it may be mapped from a file.
         batch: examples a call, rounded up to a multiple of 32; None for what suits the size of an example.
 
@@ -72,6 +76,8 @@ def forward(network: keras.Model, x: NDArray[Any], batch: int | None = None) -> 
     of an output depend on its example and on `batch` alone, not on what else is in x nor on its place there. On JAX,
     networks of equal shapes share a program, and an LSTM is computed without a loop, to rounding the same.
     """
+    if isinstance(network, Estimator | TorchNetwork):
+        return network.scores(x)
     shape = tuple(network.input_shape[1:])
     # Whole multiples, so that no example falls into the odd rest of a vector, which is computed in another order.
     size = _batch(shape) if batch is None else max(1, -(-batch // _SMALLEST_BATCH)) * _SMALLEST_BATCH

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from townsend.errors import ConfigError, did_you_mean
-from townsend.networks.family import check_network, cost_hint, network_names, optional_names, shape_names
+from townsend.networks.build_file import BuildFile, check_build
 from townsend.sweep.gain import should_stop
 from townsend.sweep.halving import Shape, bracket_shapes, known_lag
 from townsend.sweep.proposals import Proposals
@@ -25,10 +25,11 @@ from townsend.sweep.settings import SweepSettings
 from townsend.sweep.space import case_rows, grid_configurations, random_configurations
 from townsend.sweep.trial_rows import trial_rows
 from townsend.tasks.base import Objective
-from townsend.training.hyperparameters import NAMES, REQUIRED, batch_of, check_loss, shape_key, split
+from townsend.training.hyperparameters import split
+from townsend.training.models import check_batch, check_configuration, cost, group, known, needed
 from townsend.training.records import Bracket, Fit, FitRecord
 
-__all__ = ["AdaptivePlan", "ListPlan", "Plan", "check_batches", "check_space", "fit_seed", "make_plan"]
+__all__ = ["AdaptivePlan", "ListPlan", "Plan", "check_batches", "check_builds", "check_space", "fit_seed", "make_plan"]
 
 _FIT_STREAM = 4  # keeps the fits' seeds apart from every other use of a sweep's seed
 
@@ -58,7 +59,7 @@ class ListPlan:
         self.trials = len(configurations)
         groups: dict[tuple[str, ...], list[Trial]] = {}
         for trial in enumerate(configurations):
-            key = () if settings.halving else shape_key(trial[1], shape_names(settings.network))
+            key = () if settings.halving else group(settings.network, trial[1])
             groups.setdefault(key, []).append(trial)
         in_order = sorted(
             (part for trials in groups.values() for part in _cut(trials, settings)), key=lambda part: part[0][0][0]
@@ -213,7 +214,7 @@ def _bracket(number: int, trials: Sequence[Trial], shape: Shape, settings: Sweep
 
 
 def _cost(bracket: Bracket, settings: SweepSettings) -> float:
-    return sum(cost_hint(settings.network, split(fit.hyperparameters)[1]) for fit in bracket.fits)
+    return sum(cost(settings.network, fit.hyperparameters) for fit in bracket.fits)
 
 
 def check_space(settings: SweepSettings, loss: str) -> None:
@@ -225,21 +226,18 @@ def check_space(settings: SweepSettings, loss: str) -> None:
         settings: of the sweep.
         loss: the task's.
     """
-    every = (*NAMES, *network_names(settings.network), *optional_names(settings.network))
+    every, required = known(settings.network), needed(settings.network)
     for name in settings.space:
-        if name not in every:
+        if every is not None and name not in every:
             msg = f'space must name known hyperparameters (got "{name}"){did_you_mean(name, every)}'
             raise ConfigError(msg)
-    needed = {*REQUIRED, *network_names(settings.network)}
     for configuration in case_rows(settings.space):
         for name in settings.space:
-            if name in needed and name not in configuration:
+            if name in required and name not in configuration:
                 rule = f"space.{name} must always have a value, as none is known for it by default"
                 msg = f"{rule} (got a condition that may not hold); give `otherwise`, the value for that case"
                 raise ConfigError(msg)
-        training, of_network = split(configuration)
-        check_loss(training.loss, loss)
-        check_network(settings.network, of_network)
+        check_configuration(settings.network, configuration, loss)
     check_sampler(settings)
     next(bracket_shapes(settings))
 
@@ -247,7 +245,14 @@ def check_space(settings: SweepSettings, loss: str) -> None:
 def check_batches(settings: SweepSettings, examples: int) -> None:
     """Raise ConfigError unless every batch of the space fits the number of training examples."""
     for configuration in case_rows(settings.space):
-        batch_of(split(configuration)[0], examples)
+        check_batch(settings.network, configuration, examples)
+
+
+def check_builds(settings: SweepSettings, build: BuildFile | None, input_shape: tuple[int, ...]) -> None:
+    """Raise InputError unless a user's file, where there is one, builds a network for every value of the space."""
+    if build is not None:
+        for configuration in case_rows(settings.space):
+            check_build(build, split(configuration)[1], input_shape)
 
 
 def fit_seed(seed: int, trial: int, fold: int = 0, repeat: int = 0) -> int:

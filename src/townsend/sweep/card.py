@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 from townsend.errors import InputError, printable
 from townsend.evaluate.verdict import Verdict
 from townsend.files import read_sealed
+from townsend.networks.estimators import ESTIMATORS
 from townsend.sample.provenance import versions
 from townsend.sweep.board_verdicts import shown, shown_value
 from townsend.tasks.base import CEILING, Evaluation, Metric
+from townsend.training.models import TORCH
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -61,6 +63,7 @@ def card(
         "task": info.settings["task"],
         "task_settings": info.settings.get("task_settings", {}),
         "network": info.settings["network"],
+        "build_sha256": info.build,
         "hyperparameters": dict(best.hyperparameters),
         "parameters": best.parameters,
         "trial": best.trial,
@@ -160,6 +163,14 @@ def _place(value: Mapping[str, Any]) -> str:
 
 
 def _recipe(value: Mapping[str, Any]) -> Iterator[str]:
+    if value["network"] in ESTIMATORS:
+        yield from _estimator_recipe(value)
+        return
+    if value["network"] == TORCH:
+        yield "`model.npz` holds the state of a PyTorch module; its code is your file, of SHA-256"
+        yield f"{value['build_sha256']}. In Python:"
+        yield "`open_chosen(folder, task, load_build(file)).network.module`."
+        return
     yield from (
         "```python",
         "import keras  # on JAX, TensorFlow or PyTorch: set KERAS_BACKEND",
@@ -171,6 +182,18 @@ def _recipe(value: Mapping[str, Any]) -> Iterator[str]:
     yield f'x = np.zeros(({zeros}), "float32")  # your examples'
     cut = "" if value["threshold"] is None else f" >= {value['threshold']!r}"
     yield f"print(model.predict(x)[:, 0]{cut})"
+    yield "```"
+
+
+def _estimator_recipe(value: Mapping[str, Any]) -> Iterator[str]:
+    features = math.prod(value["input_shape"])
+    outputs = "predict(x)" if value["threshold"] is None else "predict_proba(x)[:, 1]"
+    cut = "" if value["threshold"] is None else f" >= {value['threshold']!r}"
+    yield from ("```python", "import numpy as np", "import skops.io", "")
+    yield 'unknown = skops.io.get_untrusted_types(file="model.skops")  # trees; trust them in your own file'
+    yield 'model = skops.io.load("model.skops", trusted=unknown)'
+    yield f'x = np.zeros((1, {features}), "float32")  # your examples, flat'
+    yield f"print(model.{outputs}{cut})"
     yield "```"
 
 

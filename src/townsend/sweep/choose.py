@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,25 +25,21 @@ from townsend.evaluate.overtraining import Scored, overtraining, regression_over
 from townsend.evaluate.verdict import Verdict
 from townsend.files import atomic_path, write_sealed, write_text
 from townsend.folders import check_replaceable, folder_as_a_whole
-from townsend.networks.backend import any_keras
-from townsend.networks.family import build_network
+from townsend.networks.build_file import BuildFile
 from townsend.networks.stored import forward
 from townsend.sweep.board import Board, board
 from townsend.sweep.board_verdicts import shown
 from townsend.sweep.card import MADE_BY, card, card_text, render_card
-from townsend.sweep.records import RunInfo, read_records, run_info
+from townsend.sweep.chosen import MODEL_FILES, rebuild, save_model
+from townsend.sweep.records import read_records, run_info
 from townsend.sweep.taken import Taken, take_fit, train_anew
 from townsend.tasks.base import Arrays, Evaluation, Metric, Split, Task
 from townsend.tasks.registry import find_task
-from townsend.training.hyperparameters import split as training_and_network
 from townsend.training.records import SENTENCES, FitRecord
-
-if TYPE_CHECKING:
-    import keras
 
 __all__ = ["choose", "render_card"]
 
-_OWN = frozenset({"README.md", "card.json", "figures", "model.keras", "test.npz", "training.npz"})
+_OWN = frozenset({"README.md", "card.json", "figures", *MODEL_FILES, "test.npz", "training.npz"})
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,14 @@ class _Judged:
     verdicts: tuple[Verdict, ...]
 
 
-def choose(run: Path, output: Path, *, trial: int | None = None, retrain: bool | None = None) -> Path:
+def choose(
+    run: Path,
+    output: Path,
+    *,
+    trial: int | None = None,
+    retrain: bool | None = None,
+    build: BuildFile | None = None,
+) -> Path:
     """Write the best network of the sweep in `run` to the folder `output` and return it.
 
     The best configuration has the best objective on validation among all that finished or stopped early. Of its fits
@@ -78,12 +81,13 @@ def choose(run: Path, output: Path, *, trial: int | None = None, retrain: bool |
     fits = [record for record in read_records(run) if record.trial == row.trial]
     task = find_task(str(info.settings["task"]))
     anew = any(fit.fold > 0 for fit in fits) if retrain is None else retrain
-    taken = train_anew(info, row, fits, task) if anew else take_fit(run, fits, ranking.objective)
-    network = _model(run, info, taken)
+    taken = train_anew(info, row, fits, task, build) if anew else take_fit(run, fits, ranking.objective)
+    shape = taken.arrays.splits["test"].x.shape[1:]
+    network = rebuild(str(info.settings["network"]), taken.record, taken.weights, shape, build)
     judged = _judge(network, task, ranking, taken)
     arrays = taken.arrays
     with folder_as_a_whole(output) as folder:
-        network.save(folder / "model.keras")
+        save_model(network, folder)
         _save_arrays(folder / "test.npz", _test_arrays(arrays.splits["test"], judged))
         _save_arrays(folder / "training.npz", {**taken.curves, **_training_arrays(arrays, judged)})
         value = card(info, ranking, taken, judged.test, judged.verdicts, by_reader=trial is not None)
@@ -112,22 +116,7 @@ def _row(run: Path, ranking: Board, trial: int | None) -> FitRecord:
     return row
 
 
-def _model(run: Path, info: RunInfo, taken: Taken) -> keras.Model:
-    """Return the chosen network with the weights kept by its training."""
-    _, hyperparameters = training_and_network(taken.record.hyperparameters)
-    any_keras()
-    shape = taken.arrays.splits["test"].x.shape[1:]
-    network = build_network(str(info.settings["network"]), hyperparameters, shape, taken.record.seed)
-    shapes = [tuple(weight.shape) for weight in network.weights]
-    if [weight.shape for weight in taken.weights] != shapes:
-        number = taken.record.trial
-        msg = f"weights of trial {number} in {run} must fit its network (shapes differ); repeat the sweep"
-        raise InputError(msg)
-    network.set_weights(list(taken.weights))
-    return network
-
-
-def _judge(network: keras.Model, task: Task, ranking: Board, taken: Taken) -> _Judged:
+def _judge(network: Any, task: Task, ranking: Board, taken: Taken) -> _Judged:
     arrays, threshold = taken.arrays, taken.record.threshold
     verdicts = [Verdict(True, taken.how)] if taken.how else []
     names = ("train", "monitor", "test") if taken.anew else ("train", "monitor", "validation", "test")

@@ -15,17 +15,19 @@ from townsend.engines.local import LocalEngine, usable_cores
 from townsend.errors import InputError
 from townsend.files import write_json
 from townsend.networks.backend import check_environment
-from townsend.sweep.brackets import Plan, check_batches, check_space, make_plan
+from townsend.networks.build_file import BuildFile
+from townsend.sweep.brackets import Plan, check_batches, check_builds, check_space, make_plan
 from townsend.sweep.folder import make_folder, open_folder, tidy
 from townsend.sweep.lease import Lease, hold
 from townsend.sweep.objectives import find_objectives
-from townsend.sweep.records import read_records, write_stopped
+from townsend.sweep.records import read_arrays, read_records, write_stopped
 from townsend.sweep.settings import SweepSettings
 from townsend.tasks.base import Arrays, Fold, Task
 from townsend.tasks.registry import find_task
 from townsend.training.bracket import BracketWork
 from townsend.training.keras_trainer import TrainSettings
 from townsend.training.losses import is_classification
+from townsend.training.models import check_given
 from townsend.training.record_file import (
     BracketRecord,
     folds_folders,
@@ -46,7 +48,14 @@ _LOST = {News.LOST: Outcome.LOST, News.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY}
 Report = Callable[[int, int], None]
 
 
-def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progress: Report | None = None) -> Path:
+def sweep(
+    settings: SweepSettings,
+    run: Path,
+    *,
+    jobs: int | None = None,
+    progress: Report | None = None,
+    build: BuildFile | None = None,
+) -> Path:
     """Train all configurations that `settings` ask for, and return the folder.
 
     Killed at any moment, the same call goes on: fits that have ended are not repeated, and what they leave is what an
@@ -57,12 +66,14 @@ def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progre
         run: folder, new or of the same sweep.
         jobs: worker processes, >= 1; one for each usable core when None.
         progress: called with the numbers of fits done and planned, at the start and whenever a fit has ended.
+        build: the user's file, for the networks `build` and `torch`; see `townsend.networks.build_file`.
 
     Raises InputError when the folder was made with other settings, another version or another sample, when the disk is
     full, or, at the end, when no configuration is usable; ConfigError when the space cannot be trained; BusyError when
     another coordinator is at work in the folder.
     """
     check_environment()
+    check_given(settings.network, build)
     task = find_task(settings.task)
     full = settings.model_copy(update={"task_settings": task.settings(settings.task_settings)})
     check_space(full, task.loss)
@@ -74,9 +85,11 @@ def sweep(settings: SweepSettings, run: Path, *, jobs: int | None = None, progre
         make_folder(run)
         with hold(run) as lease:
             tidy(run)
-            open_folder(run, full, contents, task, objectives, plan.trials)
+            open_folder(run, full, contents, task, objectives, plan.trials, build.sha256 if build else "")
             check_batches(full, _prepare(run, full, task, sample))
-            coordinator = _Coordinator(run.absolute(), full, plan, lease, progress or (lambda done, planned: None))
+            check_builds(full, build, read_arrays(run).splits["train"].x.shape[1:])
+            report = progress or (lambda done, planned: None)
+            coordinator = _Coordinator(run.absolute(), full, plan, lease, report, build)
             planned = plan.trials
             coordinator.run(usable_cores() if jobs is None else jobs)
             if plan.trials < planned:
@@ -108,7 +121,16 @@ def _prepare(run: Path, settings: SweepSettings, task: Task, sample: Path) -> in
 class _Coordinator:
     """Hands out brackets until none is left."""
 
-    def __init__(self, run: Path, settings: SweepSettings, plan: Plan, lease: Lease, report: Report) -> None:
+    def __init__(
+        self,
+        run: Path,
+        settings: SweepSettings,
+        plan: Plan,
+        lease: Lease,
+        report: Report,
+        build: BuildFile | None = None,
+    ) -> None:
+        self._build = build
         self._run = run
         self._settings = settings
         self._plan = plan
@@ -123,7 +145,8 @@ class _Coordinator:
 
     def run(self, jobs: int) -> None:
         self._report(self._done, self._planned)
-        with LocalEngine(jobs, self._run / "logs") as engine:
+        options = ("--build", str(self._build.path.absolute())) if self._build else ()
+        with LocalEngine(jobs, self._run / "logs", options) as engine:
             self._hand_out(engine)
             while self._at_work:
                 self._lease.check()
@@ -145,7 +168,10 @@ class _Coordinator:
     def _submit(self, bracket: Bracket, record: BracketRecord, engine: LocalEngine) -> None:
         settings = self._settings
         train = TrainSettings(settings.epochs, settings.patience)
-        work = BracketWork(bracket, settings.task, settings.network, train, settings.folds, settings.side_by_side)
+        sha256 = self._build.sha256 if self._build else ""
+        work = BracketWork(
+            bracket, settings.task, settings.network, train, settings.folds, settings.side_by_side, sha256
+        )
         unit = WorkUnit(f"bracket {bracket.number}", "train_bracket", work.to_json(), self._run)
         write_json(self._run / "brackets" / f"{bracket.number:04d}.json", unit.to_json())
         self._at_work[unit.name] = bracket, record.started

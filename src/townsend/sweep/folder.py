@@ -50,7 +50,13 @@ def make_folder(run: Path) -> None:
 
 
 def open_folder(
-    run: Path, settings: SweepSettings, contents: str, task: Task, objectives: Sequence[Objective], trials: int
+    run: Path,
+    settings: SweepSettings,
+    contents: str,
+    task: Task,
+    objectives: Sequence[Objective],
+    trials: int,
+    build: str = "",
 ) -> None:
     """Write what the sweep is made with, or compare it with what the folder was made with.
 
@@ -61,6 +67,7 @@ def open_folder(
         task: its `places` may move.
         objectives: the first ranks.
         trials: number of configurations.
+        build: SHA-256 of the user's file that builds the networks, else "".
 
     Raises InputError, naming each difference, when the folder was made with something else.
     """
@@ -69,7 +76,7 @@ def open_folder(
         mark = fingerprint(_compared(values, task.places))
         ranking, *further = objectives
         up = is_classification(task.loss)  # at a rung, AUC or mean squared error
-        info = RunInfo(values, mark, versions(), contents, trials, ranking, tuple(further), up)
+        info = RunInfo(values, mark, versions(), contents, trials, ranking, tuple(further), up, build=build)
         dump_yaml(settings, run / "sweep.yaml")
         write_json(run / "sweep.json", {name: value for name, value in asdict(info).items() if name != "stopped"})
         return
@@ -84,6 +91,10 @@ def open_folder(
         shown = ", ".join(f"{name}: was {before!r}, now {after!r}" for name, before, after in differences)
         rule = f"{run} must be continued with the settings it was made with"
         msg = f"{rule} ({shown}); restore them or choose a new folder"
+        raise InputError(msg)
+    if info.build != build:
+        rule = f"{run} must be continued with the file that builds its networks"
+        msg = f"{rule} (--build: SHA-256 was {info.build[:12]}, now {build[:12]}); restore it or choose a new folder"
         raise InputError(msg)
     if info.sample != contents:
         rule = f"{run} must be continued on the sample it was made with"

@@ -44,6 +44,7 @@ class RunInfo:
         objective: the metric that ranks configurations; further: the one beside it, if any.
         figures_maximise: whether a larger figure at a rung is better.
         stopped: why the sweep has ended before all that was planned; None where it has not.
+        build: SHA-256 of the user's file that builds the networks, else "".
     """
 
     settings: Mapping[str, Any]
@@ -55,6 +56,7 @@ class RunInfo:
     further: tuple[Objective, ...] = ()
     figures_maximise: bool = True
     stopped: str | None = None
+    build: str = ""
 
 
 def run_info(run: Path) -> RunInfo:

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
+from townsend.networks.build_file import BuildFile
 from townsend.sweep.board_verdicts import shown
 from townsend.sweep.records import RunInfo, read_arrays, read_curves, read_weights
 from townsend.tasks.base import Arrays, Fold, Objective, Task
 from townsend.training.bracket import BracketWork, open_trainer
 from townsend.training.keras_trainer import TrainSettings
-from townsend.training.records import Bracket, Fit, FitRecord, Rung
+from townsend.training.records import Bracket, Fit, FitRecord, Outcome, Rung
 
 __all__ = ["Taken", "retrain_seed", "take_fit", "train_anew"]
 
@@ -73,7 +74,9 @@ def take_fit(run: Path, fits: Sequence[FitRecord], objective: Objective) -> Take
     return Taken(middle, read_arrays(run, middle.fold), read_weights(run, *label), read_curves(run, *label), how)
 
 
-def train_anew(info: RunInfo, row: FitRecord, fits: Sequence[FitRecord], task: Task) -> Taken:
+def train_anew(
+    info: RunInfo, row: FitRecord, fits: Sequence[FitRecord], task: Task, build: BuildFile | None = None
+) -> Taken:
     """Return a network trained on all but test, for the median best epoch of the fits, without early stopping.
 
     The threshold stays the one chosen on validation, the mean of the fits'. An epoch is longer by what validation adds
@@ -84,6 +87,7 @@ def train_anew(info: RunInfo, row: FitRecord, fits: Sequence[FitRecord], task: T
         info: of the sweep.
         row: the configuration's row on the board; fits: its fits.
         task: of the sweep.
+        build: the user's file, where the network needs one.
 
     Raises InputError when the sample is not the one of the sweep, or training diverges.
     """
@@ -101,9 +105,9 @@ def train_anew(info: RunInfo, row: FitRecord, fits: Sequence[FitRecord], task: T
     fit = Fit(row.trial, retrain_seed(int(settings["seed"]), row.trial), {**row.hyperparameters, **patience})
     # Schedules run over the epochs of the sweep, so they stay as they were, and training stops on its way.
     train = TrainSettings(int(settings["epochs"]), patience=epochs)
-    work = BracketWork(Bracket(0, (fit,)), str(settings["task"]), str(settings["network"]), train)
-    [(_, progress)] = open_trainer(work, task).advance([(fit, None)], [arrays], Rung(epochs))
-    if not progress.weights or progress.epochs < epochs:
+    work = BracketWork(Bracket(0, (fit,)), str(settings["task"]), str(settings["network"]), train, build=info.build)
+    [(_, progress)] = open_trainer(work, task, build).advance([(fit, None)], [arrays], Rung(epochs))
+    if not progress.weights or progress.outcome is Outcome.DIVERGED:
         remedy = "choose another with `--trial`, or choose without `--retrain`"
         msg = f"the last training of trial {row.trial} must not diverge ({progress.detail}); {remedy}"
         raise InputError(msg)

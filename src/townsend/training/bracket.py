@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.errors import TownsendError
+from townsend.errors import InputError, TownsendError
+from townsend.networks.build_file import BuildFile
 from townsend.networks.compiled import keep_compiled
 from townsend.tasks.base import Arrays, Task
 from townsend.tasks.registry import find_task
 from townsend.training.checkpoint import read_checkpoint, remove_checkpoints, write_checkpoint
 from townsend.training.figure import better_first
-from townsend.training.keras_trainer import KerasTrainer, TrainSettings
+from townsend.training.keras_trainer import KerasTrainer, Make, TrainSettings
+from townsend.training.models import make_trainer
 from townsend.training.progress import Progress, Trainer
 from townsend.training.record_file import folds_folders, read_bracket_record, write_bracket_record
 from townsend.training.records import Bracket, Fit, FitRecord, Outcome, Rung
@@ -49,10 +51,11 @@ class BracketWork:
     Arguments:
         bracket: fits and rungs.
         task: name of the task.
-        network: name of the family.
+        network: what is trained, see `townsend.training.models`.
         train: epochs and patience.
         folds: of the sweep.
         side_by_side: whether fits of equal shapes are trained as one program.
+        build: SHA-256 of the user's file that builds the networks, else ""; never its path, which could be anybody's.
     """
 
     bracket: Bracket
@@ -61,6 +64,7 @@ class BracketWork:
     train: TrainSettings
     folds: int = 1
     side_by_side: bool = False
+    build: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-like copy."""
@@ -75,25 +79,38 @@ class BracketWork:
         return BracketWork(**{**value, "bracket": bracket, "train": TrainSettings(**value["train"])})
 
 
-def train_bracket(run: Path, work: BracketWork, report: Report = lambda record: None) -> None:
+def train_bracket(
+    run: Path, work: BracketWork, report: Report = lambda record: None, build: BuildFile | None = None
+) -> None:
     """Train what is left of a bracket in the sweep folder `run` and complete its record.
 
     Arguments:
         run: sweep folder with its arrays.
         work: what to do.
         report: called with each record once it is on disk, and with None once a fit rests on disk.
+        build: the user's file, where `network` needs one.
 
     A fit that fails leaves a record that says so, and the next one begins. Raises TownsendError when something the
     user can mend stops every fit, OSError when a record cannot be written.
     """
     keep_compiled(run / "programs")
     task = find_task(work.task)
-    _Training(run, work, task, open_trainer(work, task), report).run_all()
+    _Training(run, work, task, open_trainer(work, task, build), report).run_all()
 
 
-def open_trainer(work: BracketWork, task: Task) -> Trainer:
-    """Return what trains the fits of a bracket."""
-    return KerasTrainer(work.network, task.loss, work.train, side_by_side=work.side_by_side)
+def open_trainer(work: BracketWork, task: Task, build: BuildFile | None = None) -> Trainer:
+    """Return what trains the fits of a bracket.
+
+    Raises InputError when the user's file is needed and not given, or is another than the sweep's.
+    """
+    if build is not None and build.sha256 != work.build:
+        msg = f"{build.path} must not change while its sweep runs (its SHA-256 did); restore it and repeat the command"
+        raise InputError(msg)
+
+    def of_keras(make: Make) -> Trainer:
+        return KerasTrainer(make, task.loss, work.train, side_by_side=work.side_by_side)
+
+    return make_trainer(work.network, task.loss, work.train, build, of_keras)
 
 
 class _Training:

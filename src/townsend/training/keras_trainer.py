@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from townsend.errors import InputError
 from townsend.networks.choices import choices_of
-from townsend.networks.family import build_network
 from townsend.networks.programs import architecture
 from townsend.networks.stored import forward
 from townsend.tasks.base import Arrays, Split
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
     import keras
 
 __all__ = ["KerasTrainer", "TrainSettings"]
+
+Make = Callable[[Mapping[str, Any], tuple[int, ...], int], "keras.Model"]
 
 _CURVES = ("loss", "monitor_loss", "accuracy", "monitor_accuracy", "learning_rate")
 _OF_CLASSES = ("accuracy", "monitor_accuracy")
@@ -65,14 +66,14 @@ class KerasTrainer:
     """Trains networks of one family; see `townsend.training.progress.Trainer`.
 
     Arguments:
-        family: name of a network family.
+        make: (hyperparameters of the network, input shape, seed) -> untrained network.
         loss: the task's, name of a Keras loss.
         settings: epochs and patience.
         side_by_side: train fits of equal shapes as one `vmap` program, which pays on a GPU; else one after the other.
     """
 
-    def __init__(self, family: str, loss: str, settings: TrainSettings, *, side_by_side: bool = False) -> None:
-        self._family = family
+    def __init__(self, make: Make, loss: str, settings: TrainSettings, *, side_by_side: bool = False) -> None:
+        self._make = make
         self._loss = loss
         self._settings = settings
         self._side_by_side = side_by_side
@@ -134,7 +135,7 @@ class KerasTrainer:
     def _network(self, fit: Fit, arrays: Sequence[Arrays]) -> keras.Model:
         _, of_network = split(fit.hyperparameters)
         shape = arrays[fit.fold].splits["train"].x.shape[1:]
-        return build_network(self._family, of_network, shape, fit.seed)
+        return self._make(of_network, shape, fit.seed)
 
     def _split(self, fold: int, name: str, arrays: Sequence[Arrays]) -> _Data:
         if (fold, name) not in self._data:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from townsend.errors import ConfigError, InputError, did_you_mean
 from townsend.networks.build_file import BuildFile
@@ -31,12 +31,9 @@ from townsend.networks.family import (
 from townsend.training.build_trainer import BuildTrainer
 from townsend.training.estimator_trainer import EstimatorTrainer
 from townsend.training.hyperparameters import NAMES, REQUIRED, batch_of, check_loss, shape_key, split
-from townsend.training.keras_trainer import TrainSettings
+from townsend.training.keras_trainer import Make, TrainSettings
 from townsend.training.progress import Trainer
 from townsend.training.torch_trainer import TorchTrainer, check_torch
-
-if TYPE_CHECKING:
-    import keras
 
 __all__ = [
     "BUILD",
@@ -53,7 +50,6 @@ __all__ = [
 
 BUILD, TORCH = "build", "torch"
 _OF_A_FILE = (BUILD, TORCH)
-Make = Callable[[Mapping[str, Any], tuple[int, ...], int], "keras.Model"]
 
 
 def check_given(network: str, build: BuildFile | None) -> None:

@@ -43,6 +43,7 @@ from townsend.files import read_sealed, sha256_of
 from townsend.sample.folds import fold_sets
 from townsend.sample.reader import read_sample, sample_fingerprint
 from townsend.sample.splits import split_groups
+from townsend.sweep.chosen import model_file
 from townsend.tasks.base import CEILING, Arrays, Evaluation, Fold, Metric, Objective, Split
 
 __all__ = ["CEILING_REFERENCE", "ClusterTask", "task"]
@@ -78,7 +79,7 @@ class ClusterTask:
         """Return a hash of what the sample's shards hold, and of the finder's network and card."""
         finder = Path(settings["finder"])
         read_sealed(finder / "card.json")  # says what is wrong with a folder that holds no finder
-        parts = f"{sample_fingerprint(sample)} {sha256_of([finder / 'model.keras', finder / 'card.json'])}"
+        parts = f"{sample_fingerprint(sample)} {sha256_of([model_file(finder), finder / 'card.json'])}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def prepare(self, sample: Path, settings: Mapping[str, Any], seed: int, fold: Fold | None = None) -> Arrays:
@@ -118,7 +119,7 @@ class ClusterTask:
             fixed_impact_cm=chosen.fixed_impact_cm,
             sample_seed=waveforms.provenance.seed,
             finder_sample_seed=finder.facts.sample_seed,
-            finder_sha256=sha256_of([folder / "model.keras"]),
+            finder_sha256=sha256_of([model_file(folder)]),
             finder_threshold=finder.threshold,
             unseen_by_the_finder=unseen.because,
         )

@@ -44,12 +44,13 @@ from townsend.folders import check_replaceable, folder_as_a_whole
 from townsend.sample.provenance import versions
 from townsend.sample.reader import sample_files, sample_fingerprint
 from townsend.sample.root_io import read_root
+from townsend.sweep.chosen import model_file
 from townsend.tasks.base import Metric
 
 __all__ = ["Reconstruction", "assemble", "load_reconstruction", "render_reconstruction"]
 
 _OWN = frozenset({"README.md", "calibration.npz", "card.json", *PARTS})
-_COPIED = ("model.keras", "card.json", "README.md")
+_COPIED = ("card.json", "README.md")
 _NONE = Calibration(
     0.0, 1.0, 0.0, 0.0, first_from_ns=0.0, first_to_ns=0.0, variance_floor=0.0, variance_per_cluster=0.0
 )
@@ -104,7 +105,7 @@ def assemble(
     with folder_as_a_whole(output) as folder:
         for part, source in zip(PARTS, (finder, clusteriser), strict=True):
             (folder / part).mkdir()
-            for name in _COPIED:
+            for name in (model_file(source).name, *_COPIED):
                 shutil.copyfile(source / name, folder / part / name)
         # The networks run as they will in `reconstruct`, so that not a bit is different there.
         write_sealed(folder / "card.json", {**card, "calibration": _NONE.to_json()})
@@ -135,7 +136,7 @@ def _parts(finder: Path, clusteriser: Path) -> _Parts:
     """Return what is known of both networks; raise InputError when one cannot be used or they do not fit each other."""
     first, second = load_finder(finder), load_clusteriser(clusteriser)
     folders = dict(zip(PARTS, (finder, clusteriser), strict=True))
-    hashes = {part: sha256_of([folder / "model.keras"]) for part, folder in folders.items()}
+    hashes = {part: sha256_of([model_file(folder)]) for part, folder in folders.items()}
     check_parts(clusteriser, first.facts, second.facts, hashes["finder"], first.threshold)
     cards = {part: read_sealed(folder / "card.json") for part, folder in folders.items()}
     for folder in folders.values():

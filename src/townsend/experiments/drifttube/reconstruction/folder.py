@@ -7,7 +7,7 @@ What to use when
 - `check_parts`: whether a finder and a clusteriser belong together.
 - `townsend.experiments.drifttube.reconstruction.assemble`: make one.
 
-The folder: `card.json` (sealed), `README.md`, `finder/` and `clusteriser/` with `model.keras`, `card.json` and
+The folder: `card.json` (sealed), `README.md`, `finder/` and `clusteriser/` with the model, `card.json` and
 `README.md` as `townsend choose` left them, `calibration.npz` (predicted, truth, first_ns, impact_cm: what was fitted).
 """
 
@@ -32,6 +32,7 @@ from townsend.experiments.drifttube.reconstruction.calibration import Calibratio
 from townsend.experiments.drifttube.reconstruction.first_arrival import first_arrival_ns
 from townsend.files import read_sealed, sha256_of
 from townsend.sample.waveforms import Waveforms
+from townsend.sweep.chosen import model_file
 
 __all__ = [
     "CARD_VERSION",
@@ -123,7 +124,7 @@ def check_reconstruction(path: Path) -> ReconstructionCard:
     facts: list[dict[str, Any]] = []
     for part in PARTS:
         inner = read_sealed(path / part / "card.json")
-        model = path / part / "model.keras"
+        model = model_file(path / part)
         if not model.is_file():
             msg = f"{model} must exist; {_AGAIN}"
             raise InputError(msg)
@@ -175,7 +176,7 @@ def check_parts(place: Path, peak: PeakFacts, cluster: ClusterFacts, finder_sha2
     Arguments:
         place: of the clusteriser, for messages.
         peak, cluster: facts of both.
-        finder_sha256: of the finder's `model.keras`, as `sha256_of` gives it; threshold: of the finder.
+        finder_sha256: of the finder's model file, as `sha256_of` gives it; threshold: of the finder.
     """
     remedy = "sweep and choose a clusteriser behind this finder, or take the finder that it was trained behind"
     if cluster.finder_sha256 != finder_sha256:

@@ -29,6 +29,7 @@ from townsend.experiments.drifttube.report.parts import (
 )
 from townsend.files import read_json, read_sealed, sha256_of
 from townsend.sample.reader import sample_files
+from townsend.sweep.chosen import model_file
 
 __all__ = ["Line", "Missing", "Parts", "find_parts"]
 
@@ -179,8 +180,8 @@ def _model(
         return ModelPart(own, read_sealed(own / "card.json"))
     if behind is not None and len(models) > 1:
         wanted = behind.card["facts"]["finder_sha256"]
-        models = [m for m in models if (m.path / "model.keras").is_file()]
-        models = [m for m in models if sha256_of([m.path / "model.keras"]) == wanted] or models
+        models = [m for m in models if model_file(m.path).is_file()]
+        models = [m for m in models if sha256_of([model_file(m.path)]) == wanted] or models
     return _only(models, f"chosen models ({name})")
 
 
