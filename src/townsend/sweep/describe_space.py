@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from townsend.errors import ConfigError, printable
-from townsend.networks.family import parameters, shape_names, shortest_input
+from townsend.networks.family import FAMILIES, parameters, shape_names, shortest_input
 from townsend.sweep.brackets import check_space
 from townsend.sweep.conditions import plain, related
 from townsend.sweep.halving import bracket_shapes, mean_epochs
@@ -48,7 +48,7 @@ class SpaceSummary:
         epochs: passes through the training examples of all fits together, at most; what halving leaves of them.
         shapes: sets of equal array shapes among them, for each of which a process compiles one program; None when batch
             sizes come from a range.
-        parameters: trainable ones of the largest model.
+        parameters: trainable ones of the largest model; None where the network is no family of ours.
         largest: hyperparameters that make it the largest.
         length: numbers in one input for which `parameters` hold; None when they hold for any.
         is_shortest: whether that length is the shortest possible, since none was given.
@@ -62,7 +62,7 @@ class SpaceSummary:
     fits: int
     epochs: int
     shapes: int | None
-    parameters: int
+    parameters: int | None
     largest: Mapping[str, Any]
     length: int | None
     is_shortest: bool
@@ -85,10 +85,11 @@ def space(settings: SweepSettings, *, length: int | None = None) -> SpaceSummary
     if settings.sampler == "grid" and size is not None and trials > size:
         msg = f"trials must be at most the grid's {size} configurations (got {trials}); leave `trials` out to do all"
         raise ConfigError(msg)
-    shortest = shortest_input(settings.network)
+    of_family = settings.network in FAMILIES  # the size of another model is not known before it is built
+    shortest = shortest_input(settings.network) if of_family else None
     given = length or shortest or 1
-    counted, largest = _largest(settings, given)
-    shapes = _shapes(settings)
+    counted, largest = _largest(settings, given) if of_family else (None, {})
+    shapes = _shapes(settings) if of_family else None
     return SpaceSummary(
         hyperparameters={name: _in_words(form) for name, form in settings.space.items()},
         network=settings.network,
@@ -126,6 +127,9 @@ def _sentences(summary: SpaceSummary) -> Iterator[str]:
     which = ", ".join(f"{name} {value}" for name, value in summary.largest.items())
     inputs = "" if summary.length is None else f", for inputs of {summary.length:,} numbers"
     remedy = " (the shortest it takes; say --length for yours)" if summary.is_shortest else ""
+    if summary.parameters is None:
+        yield f"largest model: not known before it is built ({summary.network})"
+        return
     yield f"largest model: {summary.parameters:,} parameters, {summary.network} with {which}{inputs}{remedy}"
 
 

@@ -201,7 +201,7 @@ def _line(x: Floats, y: Floats) -> tuple[float, float]:
 
 def _one_thread() -> AbstractContextManager[Any]:
     """Hold OpenMP to one thread: waiting threads on a busy machine made a fit 100 times slower."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+    from threadpoolctl import threadpool_limits  # it ships no types
 
     limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="openmp")
     return limits
