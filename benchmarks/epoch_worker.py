@@ -49,26 +49,28 @@ def wait() -> None:
 def townsend_epochs(family: str, size: str, examples: int, batch_size: int) -> None:
     import jax
 
+    from townsend.networks.choices import choices_of
     from townsend.networks.family import build_network
-    from townsend.training.epochs import compile_epochs, epoch_order
+    from townsend.training.epochs import Given, compile_epochs, epoch_order, start
     from townsend.training.hyperparameters import TrainingHyperparameters
+    from townsend.training.optimizers import rates
+    from townsend.training.schedules import default_rate
 
     x, y = data(family, examples)
     optimizer, loss_name = TRAINING[family]
     hyperparameters = {SIZE[family]: size, "activations": " ".join(ACTIVATIONS[family]), "dropout": DROPOUT}
     network = build_network(family, hyperparameters, x.shape[1:], seed=1)
-    training = TrainingHyperparameters(optimizer, batch_size)
-    programs = compile_epochs(network, training, loss_name, examples, examples)
-    state = programs.start(network, None)
+    given = Given(rates(TrainingHyperparameters(optimizer, batch_size), default_rate(optimizer)), choices_of(network))
+    train, compile_s = compile_epochs(network, batch_size, loss_name, examples)
+    state = start(network)
     x, y = jax.numpy.asarray(x), jax.numpy.asarray(y)
-    answer(parameters=network.count_params(), versions=versions(), compile_s=programs.compile_s)
+    answer(parameters=network.count_params(), versions=versions(), compile_s=compile_s)
     epoch = 0
     while True:
         wait()
         epoch += 1
         wall, cpu = time.perf_counter(), time.process_time()
-        order, weight = epoch_order(examples, batch_size, 1, epoch)
-        state, loss, _ = programs.train(state, x, y, order, weight)
+        state, loss, _ = train(state, given, x, y, *epoch_order(examples, batch_size, 1, epoch))
         value = float(loss)
         jax.block_until_ready(state)
         answer(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu, loss=value)

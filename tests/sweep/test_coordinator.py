@@ -93,7 +93,7 @@ def test_sweep_leaves_a_record_curves_and_weights_of_every_configuration(bump_sa
     assert {record.outcome for record in records} == {Outcome.FINISHED}
     assert heard == [(done, 4) for done in range(5)]
     curves = read_curves(run, 2)
-    assert set(curves) == {"loss", "monitor_loss", "accuracy", "monitor_accuracy", "curve.scores"}
+    assert set(curves) == {"loss", "monitor_loss", "accuracy", "monitor_accuracy", "learning_rate", "curve.scores"}
     assert len(curves["loss"]) == 3
     assert sum(weight.size for weight in read_weights(run, 2)) == records[2].parameters
     assert run_info(run).trials == 4

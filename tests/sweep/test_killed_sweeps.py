@@ -176,7 +176,7 @@ def test_torn_record_is_one_sentence_and_its_remedy_helps(whole: Sweep, tmp_path
     made = Sweep(tmp_path / "sweep")
     arrays = [i for i, line in enumerate(workers_writes(whole), start=1) if line == "records"]
     made.go({"role": "worker", "count": arrays[-2], "victim": "parent", "moment": "torn"})
-    torn = sorted((made.run / "records").glob(f"*.{kind}"))[-1]
+    torn = max((made.run / "records").glob(f"[0-9]*.{kind}"), key=lambda path: path.stat().st_mtime_ns)
     os.truncate(torn, torn.stat().st_size // 2)
     ended = made.go()
     assert ended.returncode == 1

@@ -113,7 +113,7 @@ def _install() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     files._flush_to_disk = flush_or_die
-    bracket.open_trainer = lambda work, task: NumpyTrainer()
+    bracket.open_trainer = lambda *given: NumpyTrainer()
     bracket.keep_compiled = lambda folder: None
 
 

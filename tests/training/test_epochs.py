@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from townsend.networks.choices import choices_of
 from townsend.networks.family import build_network
 from townsend.networks.programs import architecture
-from townsend.training.epochs import Epochs, Given, compile_epochs, epoch_order, in_chunks, start
+from townsend.training.epochs import Given, Train, compile_epochs, compile_watch, epoch_order, start
 from townsend.training.hyperparameters import TrainingHyperparameters
 from townsend.training.optimizers import rates
 from townsend.training.schedules import default_rate
@@ -40,8 +40,12 @@ def given_of(model: keras.Model, optimizer: str, learning_rate: float | None = N
     return Given(rates(training, learning_rate or default_rate(optimizer)), choices_of(model))
 
 
-def programs_of(model: keras.Model, count: int, loss: str = "binary_crossentropy") -> Epochs:
-    return compile_epochs(model, BATCH, loss, count, count)
+def program_of(model: keras.Model, count: int, loss: str = "binary_crossentropy") -> Train:
+    return compile_epochs(model, BATCH, loss, count)[0]
+
+
+def seconds(model: keras.Model, count: int) -> float:
+    return compile_epochs(model, BATCH, "binary_crossentropy", count)[1]
 
 
 @given(st.integers(1, 300), st.integers(1, 64), st.integers(0, 2**53), st.integers(1, 1000))
@@ -81,9 +85,9 @@ def test_smaller_share_of_the_examples_is_part_of_the_larger(
 def test_epoch_equals_keras_fit_on_the_same_batches(optimizer: str, count: int) -> None:
     x, y = examples(count)
     ours, theirs = network(), network()
-    programs, given = programs_of(ours, count), given_of(ours, optimizer)
+    train, given = program_of(ours, count), given_of(ours, optimizer)
     order, weight, batches = epoch_order(count, BATCH, 7, 1)
-    state, loss, accuracy = programs.train(start(ours), given, x, y, order, weight, batches)
+    state, loss, accuracy = train(start(ours), given, x, y, order, weight, batches)
 
     rows = order[weight == 1]
     theirs.compile(optimizer=optimizer, loss="binary_crossentropy", metrics=["binary_accuracy"])
@@ -93,10 +97,10 @@ def test_epoch_equals_keras_fit_on_the_same_batches(optimizer: str, count: int) 
     assert float(loss) == pytest.approx(history["loss"][0], rel=1e-5)
     assert float(accuracy) == pytest.approx(history["binary_accuracy"][0], abs=1e-6)
 
-    monitored, right, scores = programs.monitor(state.trainable, state.other, given, *in_chunks(x, y))
+    monitored, right, scores = compile_watch(ours, "binary_crossentropy", x, y)[0].judge(state, given)
     expected = theirs.evaluate(x, y, verbose=0)
-    assert [float(monitored), float(right)] == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_allclose(scores[:count], theirs.predict(x, verbose=0)[:, 0], rtol=1e-4, atol=1e-6)
+    assert [monitored, right] == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(scores, theirs.predict(x, verbose=0)[:, 0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -104,7 +108,7 @@ def test_what_a_configuration_decides_beside_shapes_is_compiled_once() -> None:
     """Optimizer, rate, activations, dropout, penalties, seeds and weights are arguments of one program."""
     x, y = examples(BATCH)
     order, weight, batches = epoch_order(BATCH, BATCH, 7, 1)
-    programs = programs_of(network(), BATCH)
+    train = program_of(network(), BATCH)
     configurations: list[tuple[dict[str, Any], str, float]] = [
         ({"activations": "selu tanh"}, "sgd", 0.7),
         ({"activations": "gelu sigmoid"}, "nesterov", 0.2),
@@ -112,9 +116,9 @@ def test_what_a_configuration_decides_beside_shapes_is_compiled_once() -> None:
     ]
     for changes, optimizer, rate in configurations:
         ours, theirs = network(**changes), network(**changes)
-        assert programs_of(ours, BATCH).compile_s == 0
+        assert seconds(ours, BATCH) == 0
         given = given_of(ours, optimizer, rate)
-        state, _, _ = programs.train(start(ours), given, x, y, order, weight, batches)
+        state, _, _ = train(start(ours), given, x, y, order, weight, batches)
         of_keras = {
             "sgd": keras.optimizers.SGD(rate),
             "nesterov": keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
@@ -124,10 +128,8 @@ def test_what_a_configuration_decides_beside_shapes_is_compiled_once() -> None:
         theirs.train_on_batch(x, y)
         for one, two in zip(state.trainable, theirs.get_weights(), strict=True):
             np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
-    assert (
-        programs_of(network(dropout=0.25), BATCH).compile_s == programs_of(network(dropout=0.5), BATCH).compile_s == 0
-    )
-    assert programs_of(network(), BATCH + 1).compile_s > 0
+    assert all(seconds(network(dropout=dropout), BATCH) == 0 for dropout in (0.25, 0.5))
+    assert seconds(network(), BATCH + 1) > 0
 
 
 @pytest.mark.slow
@@ -135,10 +137,10 @@ def test_penalties_enter_the_gradient_and_not_the_loss() -> None:
     x, y = examples(BATCH)
     order, weight, batches = epoch_order(BATCH, BATCH, 7, 1)
     ours = network()
-    programs = programs_of(ours, BATCH)
-    plain, loss, _ = programs.train(start(ours), given_of(ours, "sgd", 0.1), x, y, order, weight, batches)
+    train = program_of(ours, BATCH)
+    plain, loss, _ = train(start(ours), given_of(ours, "sgd", 0.1), x, y, order, weight, batches)
     given = given_of(ours, "sgd", 0.1, l1=0.01, l2=0.02)
-    state, same, _ = programs.train(start(ours), given, x, y, order, weight, batches)
+    state, same, _ = train(start(ours), given, x, y, order, weight, batches)
     assert float(loss) == float(same)
     for one, two, first in zip(state.trainable, plain.trainable, ours.trainable_variables, strict=True):
         w = np.asarray(first.value)
@@ -161,9 +163,9 @@ def test_epoch_of_a_convolutional_network_equals_keras_fit_with_the_same_dropout
     x[:, 30:] = 0  # a dead region: equal neighbours in every pooling
     y = x.sum((1, 2))
     count = len(x)
-    programs, chosen = programs_of(ours, count, "mean_squared_error"), given_of(ours, "rmsprop")
+    train, chosen = program_of(ours, count, "mean_squared_error"), given_of(ours, "rmsprop")
     order, weight, batches = epoch_order(count, BATCH, 7, 1)
-    state, loss, _ = programs.train(start(ours), chosen, x, y, order, weight, batches)
+    state, loss, _ = train(start(ours), chosen, x, y, order, weight, batches)
 
     theirs.compile(optimizer="rmsprop", loss="mean_squared_error")
     rows = order.ravel()
@@ -171,6 +173,6 @@ def test_epoch_of_a_convolutional_network_equals_keras_fit_with_the_same_dropout
     assert float(loss) == pytest.approx(history["loss"][0], rel=1e-5)
     for one, two in zip(state.trainable, theirs.trainable_variables, strict=True):
         np.testing.assert_allclose(one, two.numpy(), rtol=1e-4, atol=5e-6)
-    monitored, _, _ = programs.monitor(state.trainable, state.other, chosen, *in_chunks(x, y))
-    assert float(monitored) == pytest.approx(theirs.evaluate(x, y, verbose=0), rel=1e-5)
+    monitored, _, _ = compile_watch(ours, "mean_squared_error", x, y)[0].judge(state, chosen)
+    assert monitored == pytest.approx(theirs.evaluate(x, y, verbose=0), rel=1e-5)
     assert [type(layer).__module__.split(".")[0] for layer in ours.layers] == ["keras"] * 9

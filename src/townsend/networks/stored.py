@@ -3,6 +3,7 @@
 What to use when
 ----------------
 - `load_network`: open a file, on any Keras backend; nothing in it is run.
+- `forward_program`: the same function for networks in training, whose variables are not in a Keras model.
 - `forward`: the outputs of a network, the same bits for an example whatever its neighbours.
 """
 
@@ -30,13 +31,16 @@ from townsend.networks.twin import for_inference
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["forward", "load_network"]
+__all__ = ["Forward", "forward", "forward_program", "load_network"]
 
 _LARGEST_CONFIG = 10_000_000  # bytes; that of the slides' networks has 6,000
 _LARGEST_MEMBER = 4 << 30
 _PARTS = frozenset({"config.json", "metadata.json", "model.weights.h5"})
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 2048
 _NUMBERS_A_BATCH = 1 << 15
+
+
+Forward = Callable[[Choices, Any, Any, NDArray[Any]], NDArray[np.float32]]
 
 
 def load_network(path: Path) -> keras.Model:
@@ -81,7 +85,28 @@ def forward(
     shape = tuple(network.input_shape[1:])
     # Whole multiples, so that no example falls into the odd rest of a vector, which is computed in another order.
     size = _batch(shape) if batch is None else max(1, -(-batch // _SMALLEST_BATCH)) * _SMALLEST_BATCH
-    apply = _program(network, size)
+    return _in_batches(_apply(network, size), x, shape, size)
+
+
+def forward_program(network: keras.Model) -> tuple[Forward, float]:
+    """Return a function (choices, trainable, other, x) -> the (n,) outputs of any network of these shapes.
+
+    It is the program of `forward`, with the choices and variables of a network as arguments; on JAX. Beside it stand
+    the seconds that compiling took, 0 for a program that was kept.
+    """
+    shape = tuple(network.input_shape[1:])
+    size = _batch(shape)
+    program, seconds = _compiled(network, size)
+
+    def scores(choices: Choices, trainable: Any, other: Any, x: NDArray[Any]) -> NDArray[np.float32]:
+        return _in_batches(lambda rows: program(choices, trainable, other, rows), x, shape, size)
+
+    return scores, seconds
+
+
+def _in_batches(
+    apply: Callable[[NDArray[np.float32]], Any], x: NDArray[Any], shape: tuple[int, ...], size: int
+) -> NDArray[np.float32]:
     outputs = np.empty(len(x), np.float32)
     for start in range(0, len(x), size):
         part = np.asarray(x[start : start + size], np.float32)
@@ -98,10 +123,16 @@ def _batch(shape: tuple[int, ...]) -> int:
     return min(max(1 << (fitting.bit_length() - 1), _SMALLEST_BATCH), _LARGEST_BATCH)
 
 
-def _program(network: keras.Model, batch: int) -> Callable[[NDArray[np.float32]], Any]:
+def _apply(network: keras.Model, batch: int) -> Callable[[NDArray[np.float32]], Any]:
     if any_keras().config.backend() != "jax":
         found: Callable[[NDArray[np.float32]], Any] = network.predict_on_batch
         return found
+    program, _ = _compiled(network, batch)
+    arguments = choices_of(network), *_values(network)
+    return lambda rows: program(*arguments, rows)
+
+
+def _compiled(network: keras.Model, batch: int) -> tuple[Callable[..., Any], float]:
     import jax
 
     def make() -> Callable[..., Any]:
@@ -111,13 +142,17 @@ def _program(network: keras.Model, batch: int) -> Callable[[NDArray[np.float32]]
             with deciding(choices):
                 return twin.stateless_call(trainable, other, rows, training=False)[0]
 
-        return jax.jit(apply)
+        rows = np.zeros((batch, *network.input_shape[1:]), np.float32)
+        compiled: Callable[..., Any] = jax.jit(apply).lower(choices_of(network), *_values(network), rows).compile()
+        return compiled
 
-    program, _ = keep((architecture(network), "forward", batch), make)
-    choices = choices_of(network)
+    return keep((architecture(network), "forward", batch), make)
+
+
+def _values(network: keras.Model) -> tuple[list[Any], list[Any]]:
+    """Return the values of the trainable and of all other variables."""
     trainable = [variable.value for variable in network.trainable_variables]
-    other = [variable.value for variable in network.non_trainable_variables]
-    return lambda rows: program(choices, trainable, other, rows)
+    return trainable, [variable.value for variable in network.non_trainable_variables]
 
 
 def _config(path: Path) -> Any:

@@ -2,7 +2,8 @@
 
 What to use when
 ----------------
-- `compile_epochs`: the training and monitoring programs of a network, compiled once for all that may share them.
+- `compile_epochs`: the training program of a network, compiled once for all that may share it.
+- `Watched`: the loss and the scores of `monitor` between epochs.
 - `epoch_order`: which examples make which batch of an epoch.
 
 An epoch is a loop over batches through Keras' stateless calls, so its arithmetic is that of Keras `fit` with the same
@@ -16,7 +17,8 @@ Members side by side (`vmap`) are one program over stacked arguments; on a proce
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 
 from townsend.networks.choices import Choices, choices_of, deciding
 from townsend.networks.programs import architecture, keep
+from townsend.networks.stored import Forward, forward_program
 from townsend.networks.twin import for_training
 from townsend.training.hyperparameters import TrainingHyperparameters
 from townsend.training.losses import example_loss
@@ -32,9 +35,8 @@ from townsend.training.optimizers import Rates, Slots, fresh, penalty, rates, up
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Epochs", "Given", "State", "compile_epochs", "epoch_order", "in_chunks", "start"]
+__all__ = ["Given", "State", "Train", "Watched", "compile_epochs", "compile_watch", "epoch_order", "start"]
 
-_CHUNK = 512  # examples a forward pass: 30,000 at once fall out of the processor's cache and take four times as long
 _ORDER_STREAM = 1  # keeps the shuffling apart from every other use of a fit's seed
 _PART_STREAM = 5  # and the choice of a part of the examples, which is the same for all fits
 
@@ -54,19 +56,30 @@ class Given(NamedTuple):
     choices: Choices
 
 
+Train = Callable[..., tuple[State, Any, Any]]
+"""(state, given, x, y, order, weight, batches) -> (state, loss, accuracy), as `fit` would show them."""
+
+
 @dataclass(frozen=True)
-class Epochs:
-    """Compiled programs of one kind of network.
+class Watched:
+    """The examples of `monitor`, and how a network of one kind is judged on them.
 
     Arguments:
-        train: (state, given, x, y, order, weight, batches) -> (state, loss, accuracy), as `fit` would show them.
-        monitor: (trainable, other, given, x, y, weight) -> (loss, accuracy, scores), on examples `in_chunks`.
-        compile_s: seconds that compiling took, 0 for programs that were kept.
+        x, y: n examples.
+        scores: as `forward_program` returns it: quicker than a training program that only goes forward.
+        losses: (y, scores) -> losses.
     """
 
-    train: Callable[..., tuple[State, Any, Any]]
-    monitor: Callable[..., tuple[Any, Any, Any]]
-    compile_s: float = 0.0
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    scores: Forward
+    losses: Callable[[Any, Any], Any]
+
+    def judge(self, state: State, given: Given) -> tuple[float, float, NDArray[np.float32]]:
+        """Return loss, accuracy (the share on the right side of 1/2) and scores."""
+        found = self.scores(given.choices, state.trainable, state.other, self.x)
+        losses = np.asarray(self.losses(self.y, found[:, None]))
+        return float(losses.mean()), float(np.mean((found > 0.5) == (self.y > 0.5))), found
 
 
 def start(network: keras.Model) -> State:
@@ -76,21 +89,34 @@ def start(network: keras.Model) -> State:
 
 
 def compile_epochs(
-    network: keras.Model, batch_size: int, loss: str, examples: int, monitored: int, members: int = 0
-) -> Epochs:
-    """Return the compiled programs for `network`.
+    network: keras.Model, batch_size: int, loss: str, examples: int, members: int = 0
+) -> tuple[Train, float]:
+    """Return the compiled program for `network`, and the seconds that took; 0 for one that was kept.
 
     Arguments:
         network: as `build_network` returns it; its weights, seeds, activations and dropout do not matter.
         batch_size: examples a step.
         loss: as `check_loss` returns it.
-        examples, monitored: numbers of training and of monitoring examples.
+        examples: number of training examples.
         members: fits side by side in one program, with stacked states, `Given`s, orders and weights; 0: one fit, not
             stacked.
     """
-    key = (architecture(network), batch_size, loss, examples, monitored, members)
-    programs, seconds = keep(key, lambda: _compile(network, batch_size, loss, examples, monitored, members))
-    return replace(programs, compile_s=seconds)
+    key = (architecture(network), batch_size, loss, examples, members)
+    return keep(key, lambda: _compile(network, batch_size, loss, examples, members))
+
+
+def compile_watch(network: keras.Model, loss: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[Watched, float]:
+    """Return how networks like this one are judged on n examples, and the seconds that compiling took."""
+    scores, seconds = forward_program(network)
+    return Watched(np.asarray(x, np.float32), np.asarray(y, np.float32), scores, _compiled_loss(loss)), seconds
+
+
+@cache
+def _compiled_loss(loss: str) -> Callable[[Any, Any], Any]:
+    import jax
+
+    compiled: Callable[[Any, Any], Any] = jax.jit(example_loss(loss))
+    return compiled
 
 
 def epoch_order(
@@ -120,40 +146,30 @@ def epoch_order(
     )
 
 
-def in_chunks(*columns: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
-    """Return columns of n examples, and their weights last, cut into (chunks, chunk, ...) as `Epochs.monitor` takes."""
-    weight = np.ones(len(columns[0]), np.float32)
-    return tuple(_in_rows(np.asarray(column, np.float32), _CHUNK) for column in (*columns, weight))
-
-
 def _random(seed: int, stream: int, number: int) -> np.random.Generator:
     key = np.random.SeedSequence((seed, stream, number)).generate_state(2, np.uint64)
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def _compile(network: keras.Model, batch_size: int, loss: str, examples: int, monitored: int, members: int) -> Epochs:
+def _compile(network: keras.Model, batch_size: int, loss: str, examples: int, members: int) -> Train:
     import jax
 
-    train, monitor = _programs(for_training(network), loss)
+    train = _program(for_training(network), loss)
     one = np.zeros(tuple(network.inputs[0].shape[1:]), np.float32)
     x, y = np.broadcast_to(one, (examples, *one.shape)), np.zeros(examples, np.float32)
-    chunks = in_chunks(np.broadcast_to(one, (monitored, *one.shape)), np.zeros(monitored, np.float32))
     state, given = start(network), Given(rates(TrainingHyperparameters("sgd", batch_size), 0.0), choices_of(network))
     order, weight, batches = epoch_order(examples, batch_size, 0, 1)
     if members:
         train = jax.vmap(train, in_axes=(0, 0, None, None, 0, 0, None))
-        monitor = jax.vmap(monitor, in_axes=(0, 0, 0, None, None, None))
         state, given, order, weight = jax.tree.map(
             lambda leaf: np.broadcast_to(leaf, (members, *np.shape(leaf))), (state, given, order, weight)
         )
-    return Epochs(
-        jax.jit(train).lower(state, given, x, y, order, weight, batches).compile(),
-        jax.jit(monitor).lower(state.trainable, state.other, given, *chunks).compile(),
-    )
+    compiled: Train = jax.jit(train).lower(state, given, x, y, order, weight, batches).compile()
+    return compiled
 
 
-def _programs(twin: keras.Model, loss: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return the functions to be compiled, for one fit."""
+def _program(twin: keras.Model, loss: str) -> Train:
+    """Return the function to be compiled, for one fit."""
     import jax
 
     losses = example_loss(loss)
@@ -186,16 +202,7 @@ def _programs(twin: keras.Model, loss: str) -> tuple[Callable[..., Any], Callabl
         state, losses, hits = jax.lax.fori_loop(0, batches, batch, (state, np.float32(0), np.float32(0)))
         return state, losses / weight.sum(), hits / weight.sum()
 
-    def monitor(trainable: Any, other: Any, given: Given, x: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
-        def chunk(columns: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-            with deciding(given.choices):
-                scores, _ = twin.stateless_call(trainable, other, columns[0], training=False)
-            return *judge(scores, columns[1], columns[2]), scores[:, 0]
-
-        losses, hits, scores = jax.lax.map(chunk, (x, y, weight))
-        return losses.sum() / weight.sum(), hits.sum() / weight.sum(), scores.reshape(-1)
-
-    return train, monitor
+    return train
 
 
 def _in_rows(values: NDArray[Any], length: int, rows: int | None = None) -> NDArray[Any]:

@@ -28,7 +28,7 @@ from townsend.networks.choices import choices_of
 from townsend.networks.programs import architecture
 from townsend.networks.stored import forward
 from townsend.tasks.base import Arrays, Split
-from townsend.training.epochs import Given, State, compile_epochs, epoch_order, in_chunks, start
+from townsend.training.epochs import Given, State, compile_epochs, compile_watch, epoch_order, start
 from townsend.training.figure import rung_figure
 from townsend.training.hyperparameters import TrainingHyperparameters, batch_of, check_loss, split
 from townsend.training.lanes import Alone, Epoch, Lanes, SideBySide
@@ -104,24 +104,25 @@ class KerasTrainer:
         first = members[0]
         batch = batch_of(first.training, len(data))
         stacked = len(members) if self._side_by_side else 0
-        programs = compile_epochs(first.network, batch, first.loss, len(data), len(watched), stacked)
+        train, seconds = compile_epochs(first.network, batch, first.loss, len(data), stacked)
+        watch, more = compile_watch(first.network, first.loss, watched.x, watched.y)
         states = [member.state for member in members]
         lanes: Lanes = (
-            SideBySide(programs, data.on_device, watched.chunks, states)
+            SideBySide(train, data.on_device, watch, states)
             if stacked
-            else Alone(programs, data.on_device, watched.chunks, states[0])
+            else Alone(train, data.on_device, watch, states[0])
         )
         _train(members, lanes, rung, len(data), batch)
         for member, stand in zip(members, lanes.stands(), strict=True):
             member.state = stand.state
             if stand.best is not None:
                 member.weights = _weights(member.network, stand.best.state)
-                member.figure = rung_figure(self._loss, stand.best.scores[: len(watched)], watched.y)
+                member.figure = rung_figure(self._loss, stand.best.scores, watched.y)
         share = 1 / len(members)
         for member in members:
             member.wall_s += (time.perf_counter() - wall) * share
             member.cpu_s += (time.process_time() - cpu) * share
-            member.compile_s += programs.compile_s * share
+            member.compile_s += (seconds + more) * share
             yield member.fit, member.at_rest(is_classification(self._loss))
 
     def scores(
@@ -157,7 +158,7 @@ class _Data:
     """The examples of a split, where programs read them."""
 
     def __init__(self, split: Split) -> None:
-        self._split = split
+        self.x = np.asarray(split.x, np.float32)
         self.y = np.asarray(split.y, np.float32)
 
     def __len__(self) -> int:
@@ -167,13 +168,7 @@ class _Data:
     def on_device(self) -> tuple[Any, Any]:
         import jax.numpy as jnp
 
-        return jnp.asarray(np.asarray(self._split.x, np.float32)), jnp.asarray(self.y)
-
-    @cached_property
-    def chunks(self) -> tuple[Any, ...]:
-        import jax.numpy as jnp
-
-        return tuple(jnp.asarray(column) for column in in_chunks(self._split.x, self.y))
+        return jnp.asarray(self.x), jnp.asarray(self.y)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.training.epochs import Epochs, Given, State
+from townsend.training.epochs import Given, State, Train, Watched
 
 __all__ = ["Alone", "Best", "Epoch", "Lanes", "SideBySide", "Stand"]
 
@@ -63,13 +63,13 @@ class Alone:
     """One member; see `Lanes`.
 
     Arguments:
-        programs: compiled for a fit that is not stacked.
-        data: x and y of `train`; watched: chunks of `monitor`.
+        train: compiled for a fit that is not stacked.
+        data: x and y of `train`; watched: `monitor`.
         state: where it begins.
     """
 
-    def __init__(self, programs: Epochs, data: tuple[Any, Any], watched: tuple[Any, ...], state: State) -> None:
-        self._programs, self._data, self._watched = programs, data, watched
+    def __init__(self, train: Train, data: tuple[Any, Any], watched: Watched, state: State) -> None:
+        self._train, self._data, self._watched = train, data, watched
         self._state = state
         self._scores: Any = None
         self._best: tuple[State, Any] | None = None
@@ -77,11 +77,9 @@ class Alone:
     def run(self, epochs: Sequence[Epoch], batches: int) -> list[tuple[float, float, float, float]]:
         """Train one epoch; return the figures of the member."""
         ((given, order, weight),) = epochs
-        self._state, loss, hits = self._programs.train(self._state, given, *self._data, order, weight, batches)
-        state = self._state
-        watched = self._programs.monitor(state.trainable, state.other, given, *self._watched)
-        self._scores = watched[2]
-        return [(float(loss), float(watched[0]), float(hits), float(watched[1]))]
+        self._state, loss, hits = self._train(self._state, given, *self._data, order, weight, batches)
+        watched, right, self._scores = self._watched.judge(self._state, given)
+        return [(float(loss), watched, float(hits), right)]
 
     def keep(self, better: Sequence[bool]) -> None:
         """Take the state for the best one."""
@@ -98,15 +96,13 @@ class SideBySide:
     """Members whose arrays are stacked; see `Lanes`.
 
     Arguments:
-        programs: compiled for as many members.
-        data: x and y of `train`; watched: chunks of `monitor`; the same for all members.
+        train: compiled for as many members.
+        data: x and y of `train`; watched: `monitor`; the same for all members, who are judged one after the other.
         states: where each begins.
     """
 
-    def __init__(
-        self, programs: Epochs, data: tuple[Any, Any], watched: tuple[Any, ...], states: Sequence[State]
-    ) -> None:
-        self._programs, self._data, self._watched = programs, data, watched
+    def __init__(self, train: Train, data: tuple[Any, Any], watched: Watched, states: Sequence[State]) -> None:
+        self._train, self._data, self._watched = train, data, watched
         self._state = _stacked(states)
         self._scores: Any = None
         self._best: tuple[State, Any] | None = None
@@ -115,11 +111,11 @@ class SideBySide:
     def run(self, epochs: Sequence[Epoch], batches: int) -> list[tuple[float, float, float, float]]:
         """Train one epoch; return the figures of each member."""
         given, order, weight = _stacked(epochs)
-        self._state, loss, hits = self._programs.train(self._state, given, *self._data, order, weight, batches)
-        state = self._state
-        watched, right, self._scores = self._programs.monitor(state.trainable, state.other, given, *self._watched)
-        columns = [np.asarray(column).tolist() for column in (loss, watched, hits, right)]
-        return list(zip(*columns, strict=True))
+        self._state, loss, hits = self._train(self._state, given, *self._data, order, weight, batches)
+        judged = [self._watched.judge(_member(self._state, i), epoch.given) for i, epoch in enumerate(epochs)]
+        self._scores = np.stack([scores for _, _, scores in judged])
+        trained = zip(np.asarray(loss).tolist(), np.asarray(hits).tolist(), strict=True)
+        return [(one, watched, two, right) for (one, two), (watched, right, _) in zip(trained, judged, strict=True)]
 
     def keep(self, better: Sequence[bool]) -> None:
         """Take the states of these members for their best ones."""
@@ -139,16 +135,18 @@ class SideBySide:
 
     def stands(self) -> list[Stand]:
         """Return where each member stands."""
-        import jax
-
-        def member(tree: Any, i: int) -> Any:
-            return jax.tree.map(lambda leaf: leaf[i], tree)
 
         def best(i: int) -> Best | None:
-            state, scores = member(self._best, i)
+            state, scores = _member(self._best, i)
             return Best(state, np.asarray(scores))
 
-        return [Stand(member(self._state, i), best(i) if new else None) for i, new in enumerate(self._improved)]
+        return [Stand(_member(self._state, i), best(i) if new else None) for i, new in enumerate(self._improved)]
+
+
+def _member(tree: Any, number: int) -> Any:
+    import jax
+
+    return jax.tree.map(lambda leaf: leaf[number], tree)
 
 
 def _stacked(values: Sequence[Any]) -> Any:
