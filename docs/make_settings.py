@@ -21,10 +21,12 @@ from townsend.experiments.drifttube.peaks.task_settings import PeakSettings
 from townsend.experiments.drifttube.reading.layouts import ReadSettings
 from townsend.experiments.drifttube.reconstruction.reconstruct import ReconstructSettings
 from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.networks.blocks import INITIALIZERS
 from townsend.networks.values import ACTIVATIONS
 from townsend.sweep.hyperparameter import Range, Tied, Values
-from townsend.sweep.settings import SweepSettings
-from townsend.training.hyperparameters import OPTIMIZERS
+from townsend.sweep.settings import Halving, SweepSettings
+from townsend.training.hyperparameters import ALL, OPTIMIZERS, SCHEDULES
+from townsend.training.losses import CLASSIFICATION, REGRESSION
 
 PAGE = Path(__file__).parent / "reference" / "settings.md"
 
@@ -41,6 +43,7 @@ SECTIONS = (
     (ReadSettings, "townsend read ... --format littlepi --config FILE"),
     (MeasureNoiseSettings, "townsend noise ... --config FILE"),
     (SweepSettings, "townsend sweep FILE"),
+    (Halving, "`halving` of a sweep"),
     (Range, "a hyperparameter in the `space` of a sweep"),
     (Values, "a hyperparameter in the `space` of a sweep"),
     (Tied, "a hyperparameter in the `space` of a sweep"),
@@ -65,7 +68,63 @@ UNITS = {
 }
 """Ending of a name -> unit; the longest comes first."""
 BOUNDS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}"}
+GIVEN = "must be given"
 SPACE = "mapping of a hyperparameter to a list of values, a `Range`, `Values` or `Tied`, as below"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+OF_TRAINING = (
+    ("optimizer", _names(OPTIMIZERS), GIVEN),
+    ("batch_size", f"whole number, 1 to 1,048,576, or `{ALL}`: one step an epoch", GIVEN),
+    ("learning_rate", "number, > 0", "0.001 for `rmsprop`, `adam`, `adamw`, else 0.01"),
+    ("momentum", "number, ≥ 0, < 1, of `momentum` and `nesterov`", "0.9"),
+    (
+        "weight_decay",
+        "number, ≥ 0, share of every variable, times the rate, that a step takes away",
+        "0.004 for `adamw`, else 0",
+    ),
+    ("l1", "number, ≥ 0, factor of Σ\\|w\\| over the kernels", "0"),
+    ("l2", "number, ≥ 0, factor of Σw² over the kernels", "0"),
+    ("schedule", _names(SCHEDULES), "`constant`"),
+    ("schedule_decay", "number, > 0, < 1, factor an epoch (`decay`) or a step down (`plateau`)", "0.95; 0.5"),
+    ("schedule_patience", "whole number, ≥ 1, epochs before `plateau` steps down", "5"),
+    ("loss", f"of a classification {_names(CLASSIFICATION)}; of a regression {_names(REGRESSION)}", "the task's"),
+    ("epochs", "whole number, ≥ 1", "the sweep's"),
+    ("patience", "whole number, ≥ 1", "the sweep's"),
+)
+OF_NETWORKS = {
+    "lstm": (
+        "one LSTM, a hidden layer, an output",
+        (
+            ("topology", 'three layer sizes in one text, `"96 128 1"`: LSTM, hidden layer, output (1)', GIVEN),
+            ("activations", 'two names in one text, `"relu sigmoid"`: hidden layer, output', GIVEN),
+            ("dropout", "number, ≥ 0, < 1, of the hidden layer", GIVEN),
+        ),
+    ),
+    "cnn": (
+        "two convolutions 4 bins long, each with pooling by 2, a dense layer of 32 with ReLU, a linear output",
+        (
+            ("filters", 'two numbers in one text, `"32 64"`: of the first and of the second convolution', GIVEN),
+            ("activations", 'two names in one text, `"relu selu"`: first and second convolution', GIVEN),
+            ("dropout", "number, ≥ 0, < 1, of the dense layer", GIVEN),
+        ),
+    ),
+    "dense": (
+        "dense layers on the input as one row of numbers, one output",
+        (
+            ("layers", 'one to eight layer sizes in one text, `"64 32"`: the hidden layers', GIVEN),
+            ("activations", 'two names in one text, `"relu sigmoid"`: hidden layers, output', GIVEN),
+            ("dropout", "number, ≥ 0, < 1, of every hidden layer", GIVEN),
+        ),
+    ),
+}
+OF_EVERY_NETWORK = (
+    ("initializer", f"{_names(INITIALIZERS)}: how dense and convolutional kernels begin", "`glorot_uniform`"),
+    ("batch_norm", "`true`, `false`: batch normalization between each hidden layer and its activation", "`false`"),
+)
 
 
 def page() -> str:
@@ -120,6 +179,8 @@ def _kind(annotation: Any) -> str:
     plain = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "null"}
     if annotation in plain:
         return plain[annotation]
+    if _is_group(annotation):
+        return f"a [`{annotation.__name__}`](#{annotation.__name__.lower()})"
     arguments = get_args(annotation)
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
@@ -142,28 +203,13 @@ def _default(field: FieldInfo) -> str:
 
 
 def _hyperparameters() -> Iterator[str]:
-    of_training = (
-        ("optimizer", ", ".join(f"`{name}`" for name in sorted(OPTIMIZERS)), "must be given"),
-        ("batch_size", "whole number, 1 to 1,048,576", "must be given"),
-        ("learning_rate", "number, > 0", "that of Keras for the optimizer"),
-    )
-    of_lstm = (
-        ("topology", 'three layer sizes in one text, `"96 128 1"`: LSTM, hidden layer, output (1)', "must be given"),
-        ("activations", 'two names in one text, `"relu sigmoid"`: hidden layer, output', "must be given"),
-        ("dropout", "number, ≥ 0, < 1, of the hidden layer", "must be given"),
-    )
-    of_cnn = (
-        ("filters", 'two numbers in one text, `"32 64"`: of the first and of the second convolution', "must be given"),
-        ("activations", 'two names in one text, `"relu selu"`: first and second convolution', "must be given"),
-        ("dropout", "number, ≥ 0, < 1, of the dense layer", "must be given"),
-    )
-    cnn = "two convolutions 4 bins long, each with pooling by 2, a dense layer of 32 with ReLU, a linear output"
-    yield from _table("Of the training, whatever the network:", of_training)
+    yield from _table("Of the training, whatever the network:", OF_TRAINING)
+    for family, (what, rows) in OF_NETWORKS.items():
+        yield ""
+        yield from _table(f"Of `network: {family}`, {what}:", rows)
     yield ""
-    yield from _table("Of `network: lstm`, one LSTM, a hidden layer, an output:", of_lstm)
-    yield ""
-    yield from _table(f"Of `network: cnn`, {cnn}:", of_cnn)
-    yield from ("", f"Activations: {', '.join(f'`{name}`' for name in ACTIVATIONS)}.")
+    yield from _table("Of every network:", OF_EVERY_NETWORK)
+    yield from ("", f"Activations: {_names(ACTIVATIONS)}.")
 
 
 def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:

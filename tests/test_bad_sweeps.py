@@ -130,6 +130,190 @@ def test_find_peaks_configuration(
     assert text.partition(":")[0] in sentence
 
 
+# ---- searches that cannot be made
+
+
+def untrained(run: Path) -> bool:
+    """Whether nothing was trained in a folder, nor handed out to be trained."""
+    return not any(path.is_file() for part in ("brackets", "records", "checkpoints") for path in run.glob(f"{part}/*"))
+
+
+@pytest.fixture
+def search(tiny_yaml: Path, tiny_sample: Path, tmp_path: Path, refused: Refused) -> Callable[..., str]:
+    """Sweep `tiny_yaml` with lines in front and texts replaced; return the sentence in which it is refused."""
+
+    def check(front: str = "", *changes: tuple[str, str], options: tuple[object, ...] = (), made: bool = False) -> str:
+        text = tiny_yaml.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        tiny_yaml.write_text(f"{front}\n{text}")
+        run = tmp_path / "run"
+        command = ("sweep", tiny_yaml, "--sample", tiny_sample, *options, "-o", run)
+        sentence = refused(*command, new=run if made else None)
+        assert untrained(run)
+        return sentence
+
+    return check
+
+
+RATE = "learning_rate: [0.03, 0.05]"
+RANGE = "learning_rate: {low: 0.003, high: 0.05, log: true}"
+NO_SIZE = ("bracket_size: 1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ((RATE, "learning_rate: []"), r"space\.learning_rate: must .*at least 1 .*tiny\.yaml line \d+"),
+        ((RATE, "learning_rate: {values: []}"), r"space\.learning_rate\.values: must .*at least 1 .*line \d+"),
+        ((RATE, "learning_rate: {low: 0.1, high: 0.1}"), r"low must be below high \(got 0\.1 and 0\.1\)"),
+        ((RATE, "learning_rate: {low: 0.1, high: 0.01}"), r"low must be below high \(got 0\.1 and 0\.01\).*line \d+"),
+        ((RATE, "learning_rate: {low: 0, high: 1, log: true}"), r"low must be above 0 when log is true \(got 0\)"),
+        ((RATE, "learning_rate: {low: 0, high: 1, step: 2}"), r"step must give 2 to 10000 values .*got 2\); change it"),
+        ((RATE, "l1: {same_as: l2}"), r"space\.l1 must depend on a name of the space \(got \"l2\"\)"),
+        (("  batch_size: [50]\n", ""), r'training needs the hyperparameter "batch_size"; add it to the space'),
+        ((RATE, "schedule: [cosin]"), r'schedule must be a known one \(got "cosin"\); did you mean "cosine"\?'),
+        ((RATE, "loss: [huber]"), r'loss must be one for the task, a classification \(got "huber"\)'),
+        ((RATE, "layers: [4]"), r'space must name known hyperparameters \(got "layers"\)'),
+    ],
+)
+def test_space_that_holds_no_configuration_or_a_bad_one(
+    change: tuple[str, str], rule: str, search: Callable[..., str]
+) -> None:
+    sentence = search("sampler: random\ntrials: 2", change)
+    assert re.search(rule, sentence), sentence
+
+
+@pytest.mark.parametrize("space", ["space: {}", "space:", ""])
+def test_empty_space(space: str, tiny_yaml: Path, tiny_sample: Path, tmp_path: Path, refused: Refused) -> None:
+    tiny_yaml.write_text(f"task: drifttube-peaks\n{space}\n")
+    for command in (("space", tiny_yaml), ("sweep", tiny_yaml, "--sample", tiny_sample, "-o", tmp_path / "run")):
+        assert re.search(r"space: must .*tiny\.yaml", refused(*command))
+
+
+@pytest.mark.parametrize(
+    ("objectives", "rule"),
+    [
+        ("[auc_al]", r'objectives must be metrics of the task .*\(got "auc_al"\); did you mean "auc_all"\?'),
+        ("[mse]", r'objectives must be metrics of the task .*\(got "mse"\); known: .*auc_all'),
+        (
+            "[parameters, auc_all]",
+            r"must be a metric of the task \(got parameters\); put one, such as auc_all, in front",
+        ),
+        ("[auc_all, auc_all]", r"objectives must differ \(got auc_all twice\); name another or leave one out"),
+        ("[auc_all, parameters, epochs]", r"objectives: must .*at most 2 .*line 3"),
+        ("[]", r"objectives: must .*at least 1 .*line 3"),
+    ],
+)
+def test_metric_that_the_task_lacks(objectives: str, rule: str, search: Callable[..., str]) -> None:
+    sentence = search(f"sampler: random\ntrials: 2\nobjectives: {objectives}")
+    assert re.search(rule, sentence), sentence
+
+
+def test_batch_above_the_sample(search: Callable[..., str]) -> None:
+    sentence = search("", ("[50]", "[50, 4096]"), made=True)
+    assert sentence == (
+        "batch_size must fit the sample (got 4,096, training has 200 examples); "
+        'lower it, write "all" for one step an epoch, or take a larger sample'
+    )
+
+
+@pytest.mark.parametrize(
+    ("sampler", "change", "rule"),
+    [
+        ("grid", (RATE, RANGE), r"a grid needs lists \(got a range for learning_rate\); list its values"),
+        ("tpe", NO_SIZE, r"the sampler tpe needs the number of trials"),
+        (
+            "cmaes\ntrials: 20",
+            NO_SIZE,
+            r"cmaes moves ranges of numbers only \(got a list for learning_rate\); give one",
+        ),
+        ("cmaes\ntrials: 20", (RATE, "l1: [0]"), r"cmaes needs a range of numbers \(got one value for each\); add a"),
+        (
+            "gp\ntrials: 20",
+            (RATE, "learning_rate: {low: 0.01, high: 0.1, when: {optimizer: [adam]}}"),
+            r"the sampler gp needs hyperparameters that every configuration has \(got a condition for learning_rate\)",
+        ),
+        (
+            "nsga2\ntrials: 20",
+            (RATE, "learning_rate: {low: 0.01, high: 0.1, when: {optimizer: [adam]}}"),
+            r"the sampler nsga2 needs .* \(got a condition for learning_rate\); drop it, or choose tpe",
+        ),
+        ("walk\ntrials: 9", NO_SIZE, r"the sampler walk needs at least 11 trials, .* \(got 9\); give more, or choose"),
+        (
+            "walk\ntrials: 20",
+            (RATE, "l1: [0]"),
+            r"walk needs a hyperparameter that can change \(got one value for each\)",
+        ),
+        ("bayes\ntrials: 9", NO_SIZE, r"sampler: must be 'grid', .* \(got \"bayes\", .*line 1\)"),
+    ],
+)
+def test_sampler_that_cannot_serve_the_space(
+    sampler: str, change: tuple[str, str], rule: str, search: Callable[..., str]
+) -> None:
+    sentence = search(f"sampler: {sampler}", change)
+    assert re.search(rule, sentence), sentence
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", "walk"])
+def test_two_objectives_with_a_sampler_of_one(sampler: str, search: Callable[..., str]) -> None:
+    sentence = search(f"sampler: {sampler}\ntrials: 20\nobjectives: [auc_all, parameters]", (RATE, RANGE))
+    assert sentence == (
+        f"the sampler {sampler} serves one objective (got auc_all and parameters); "
+        "name one, or choose the sampler tpe, gp or nsga2"
+    )
+
+
+def test_sampler_that_would_learn_from_the_clock(search: Callable[..., str]) -> None:
+    sentence = search("sampler: nsga2\ntrials: 20\nobjectives: [auc_all, wall_s]", (RATE, RANGE))
+    assert re.search(r"must learn from figures that a second run repeats \(got wall_s\); name parameters", sentence)
+
+
+@pytest.mark.parametrize(
+    ("front", "options", "rule"),
+    [
+        (
+            "",
+            ("--halving", "successive"),
+            r"halving needs a rung before the last epoch \(least 3 x factor 3 is above 2",
+        ),
+        ("halving: {least: 2, factor: 2}", (), r"\(least 2 x factor 2 is above 2 epochs\); lower `least`"),
+        ("halving: true", (), r"halving: must be a mapping .* \(got true, .*line 1\)"),
+        (
+            "halving: {kind: hyperbands}",
+            (),
+            r"halving\.kind: must be .*\(got \"hyperbands\".*did you mean \"hyperband\"",
+        ),
+        ("halving: {factor: 1}", (), r"halving\.factor: must be greater than or equal to 2 \(got 1, .*line 1\)"),
+        (
+            "halving: {kind: hyperband, least: 1, factor: 2}",
+            (),
+            r"bracket_size follows from hyperband \(got 1\); leave",
+        ),
+        (
+            "halving: {least: 1, factor: 2}\nobjectives: [auc_all, parameters]",
+            (),
+            r"halving compares one figure \(got the objectives auc_all and parameters\); leave it out, or name one",
+        ),
+        ("stop_at_gain: 0", (), r"stop_at_gain: must be greater than 0 \(got 0, .*line 1\)"),
+        ("repeats: 0", (), r"repeats: must be greater than or equal to 1 \(got 0, .*line 1\)"),
+    ],
+)
+def test_halving_without_a_rung_and_other_rules_that_cannot_be_followed(
+    front: str, options: tuple[object, ...], rule: str, search: Callable[..., str]
+) -> None:
+    sentence = search(front, options=options)
+    assert re.search(rule, sentence), sentence
+
+
+def test_more_folds_than_the_sample_can_fill(search: Callable[..., str]) -> None:
+    sentence = search("", options=("--folds", 40), made=True)
+    assert re.search(
+        r"must hold 20 waveforms for validation in each fold \(got \d+ of 120\); .*lower `folds`", sentence
+    )
+
+
 # ---- sweeps behind a peak finder
 
 
@@ -255,6 +439,42 @@ def test_choose_from_a_sweep_that_has_not_trained_yet(run: Path, tmp_path: Path,
     shutil.rmtree(run / "records")
     sentence = refused("choose", run, "-o", tmp_path / "model")
     assert "must be usable (no configuration of 2 has ended yet" in sentence
+
+
+def test_choose_where_no_fit_has_finished(run: Path, tmp_path: Path, refused: Refused) -> None:
+    for path in (run / "records").glob("*.json"):
+        record = json.loads(path.read_text())
+        pruned = {"outcome": "pruned", "detail": "2nd of 2 after 1 epochs; 1 went on", "metrics": {}}
+        write_json(path, {**record, "fits": [{**fit, **pruned} for fit in record["fits"]]})
+    sentence = refused("choose", run, "-o", tmp_path / "model")
+    assert re.search(r"must be usable \(2 of 2 configurations: 2 pruned.*; change the space, the epochs", sentence)
+    assert "must be usable" in refused("refine", run, "-o", tmp_path / "finer.yaml")
+
+
+def test_choose_a_trial_that_cannot_be(run: Path, tmp_path: Path, refused: Refused) -> None:
+    path = run / "records" / "0000.json"
+    record = json.loads(path.read_text())
+    number = record["fits"][0]["trial"]
+    diverged = {"outcome": "diverged", "detail": "loss nan at epoch 1", "metrics": {}}
+    write_json(path, {**record, "fits": [{**record["fits"][0], **diverged}]})
+    command = ("choose", run, "-o", tmp_path / "model", "--trial")
+    sentence = refused(*command, number)
+    assert re.search(rf"trial {number} of .* \(it is diverged: loss nan at epoch 1\); choose another", sentence)
+    assert re.search(r"trial must be one whose fits have all ended in .* \(got 99\)", refused(*command, 99))
+
+
+def test_retrain_on_another_sample(run: Path, tmp_path: Path, refused: Refused) -> None:
+    made = json.loads((run / "sweep.json").read_text())
+    simulate_drifttube(120, tmp_path / "other", DriftTubeSettings(seed=6))
+    write_json(run / "sweep.json", {**made, "settings": {**made["settings"], "sample": str(tmp_path / "other")}})
+    sentence = refused("choose", run, "-o", tmp_path / "model", "--retrain")
+    assert "training anew needs the sample of the sweep" in sentence
+
+
+def test_refine_into_a_file_of_yours(run: Path, tiny_yaml: Path, tmp_path: Path, refused: Refused) -> None:
+    assert "must be new or made by `townsend refine`" in refused("refine", run, "-o", tiny_yaml)
+    assert "must be a file (it is a folder)" in refused("refine", run, "-o", tmp_path)
+    assert "must be the folder of a sweep" in refused("refine", tmp_path, "-o", tmp_path / "finer.yaml")
 
 
 def test_damaged_record_names_itself(run: Path, tmp_path: Path, refused: Refused) -> None:

@@ -139,7 +139,7 @@ def test_settings_are_known(block: Block, tmp_path: Path) -> None:
         assert kind == "sweep", "say behind the fence what the settings are for"
         settings = parse(SweepSettings, document)
         find_task(settings.task).settings(settings.task_settings)
-        check_space(settings)
+        check_space(settings, find_task(settings.task).loss)
 
 
 def anchors(page: Path) -> set[str]:
