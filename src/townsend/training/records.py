@@ -105,7 +105,7 @@ class FitRecord:
         epochs: epochs trained; best_epoch: the epoch whose weights were kept (1 = first).
         metrics: name -> figure with error, on `validation`.
         threshold: working point chosen on `validation`; None for a regression.
-        wall_s, cpu_s: of training, evaluation left out; compile_s: share of wall_s spent compiling.
+        wall_s, cpu_s: of training, evaluation left out; compile_s: share of wall_s (not of cpu_s) spent compiling.
         peak_memory_mb: highest resident memory of the process during the fit.
         host: machine; attempts: how often the fit was started.
         fold, repeat: as in `Fit`.
