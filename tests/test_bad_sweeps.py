@@ -219,6 +219,15 @@ def test_batch_above_the_sample(search: Callable[..., str]) -> None:
     )
 
 
+@pytest.mark.usefixtures("engine_here")
+def test_folder_of_a_sweep_refused_for_its_batches_takes_the_mended_one(
+    search: Callable[..., str], tiny_yaml: Path, tiny_sample: Path, tmp_path: Path, townsend: Callable[..., Any]
+) -> None:
+    search("trials: 1", ("[50]", "[50, 4096]"), made=True)
+    tiny_yaml.write_text(tiny_yaml.read_text().replace("[50, 4096]", "[50]"))
+    assert townsend("sweep", tiny_yaml, "--sample", tiny_sample, "-o", tmp_path / "run").status == 0
+
+
 @pytest.mark.parametrize(
     ("sampler", "change", "rule"),
     [

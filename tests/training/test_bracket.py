@@ -140,7 +140,7 @@ def test_the_best_go_on_from_where_they_stand(bump_sample: Path, tmp_path: Path)
     assert rests.count(None) == 6 + 3  # the last one ends instead
     assert not (run / "checkpoints" / "0000").exists()
     first = next(record for record in found.values() if record.epochs == 1)
-    assert first.detail.endswith("of 6 after 1 epochs; 3 went on")
+    assert first.detail.endswith("of 6 after 1 epoch; 3 went on")
     assert all(record.attempts == 1 for record in found.values())
     best = next(record for record in found.values() if record.outcome is Outcome.FINISHED)
     alone = prepared(bump_sample, tmp_path / "alone")

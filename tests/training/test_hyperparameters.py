@@ -110,15 +110,23 @@ def test_check_loss_takes_each_loss_of_the_tasks_kind(task_loss: str) -> None:
 @pytest.mark.parametrize(
     ("name", "task_loss", "sentence"),
     [
-        ("huber", "binary_crossentropy", r'a classification \(got "huber"\); known: binary_crossentropy'),
-        ("mae", "binary_crossentropy", 'a classification \\(got "mae"\\); did you mean "mean_squared_error"'),
-        ("hinge", "mse", 'a regression \\(got "hinge"\\)'),
+        (
+            "huber",
+            "binary_crossentropy",
+            r'a classification, as the task is \(got "huber"\); known: binary_crossentropy',
+        ),
+        (
+            "mae",
+            "binary_crossentropy",
+            r'a classification, as the task is \(got "mae"\); did you mean "mean_squ',
+        ),
+        ("hinge", "mse", 'a regression, as the task is \\(got "hinge"\\)'),
         ("binary_crossentropy", "mean_squared_error", "a regression"),
-        ("hubr", "mse", 'a regression \\(got "hubr"\\); did you mean "huber"'),
+        ("hubr", "mse", 'a regression, as the task is \\(got "hubr"\\); did you mean "huber"'),
     ],
 )
 def test_a_loss_of_the_other_kind_is_refused(name: str, task_loss: str, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=f"loss must be one for the task, {sentence}"):
+    with pytest.raises(ConfigError, match=f"loss must be one of {sentence}"):
         check_loss(name, task_loss)
 
 

@@ -89,6 +89,10 @@ def _rule(fault: ErrorDetails) -> str:
     }
     if kind in own:
         return own[kind]
+    if kind in ("too_short", "too_long"):
+        few = kind == "too_short"
+        number = fault["ctx"]["min_length" if few else "max_length"]
+        return f"must hold at {'least' if few else 'most'} {number}"
     text = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return re.sub(r"^\w+ should\b", "must", text)
 

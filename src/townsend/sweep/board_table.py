@@ -21,7 +21,7 @@ from townsend.errors import InputError, did_you_mean, printable
 from townsend.files import write_text
 from townsend.sweep.board_verdicts import grouped, shown, shown_value
 from townsend.tasks.base import Metric
-from townsend.training.records import FitRecord
+from townsend.training.records import FitRecord, Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group
@@ -217,7 +217,7 @@ def _without_values(board: Board) -> Iterator[str]:
     """Yield the columns of `_COLUMNS_AFTER` that are empty in all rows, and need no place in a terminal."""
     if all(row.threshold is None for row in board.rows):  # a regression has none
         yield "threshold"
-    if not any(row.figures for row in board.rows):
+    if not any(row.outcome is Outcome.PRUNED for row in board.rows):
         yield from ("rungs", "rung figure")
 
 

@@ -93,7 +93,9 @@ def _pruned(board: Board) -> list[Verdict]:
     if not at:
         return []
     rungs = ", ".join(f"{at[rung]} at rung {rung}" for rung in sorted(at))
-    sentence = f"{at.total()} of {len(board.rows)} stopped at a rung ({rungs}): {SENTENCES[Outcome.PRUNED]}"
+    sentence = (
+        f"{at.total()} of {len(board.rows)} stopped at a rung ({rungs}), where others of their bracket were better"
+    )
     return [Verdict(True, sentence)]
 
 
@@ -123,11 +125,10 @@ def _runners_up(board: Board, best: FitRecord) -> Verdict:
         return Verdict(False, f"the figure of trial {best.trial} has no error: nobody knows whether it leads by chance")
     near = [r for r in board.ranked[1:] if abs(board.figure(r).value - leading.value) <= leading.error]
     if not near:
-        return Verdict(True, "no other configuration lies within one standard deviation of it")
+        return Verdict(True, f"no other configuration lies within one standard deviation of trial {best.trial}")
     verb = "lies" if len(near) == 1 else "lie"
-    sentence = (
-        f"{len(near)} of {len(board.ranked) - 1} others {verb} within one standard deviation of it: {_trials(near)}"
-    )
+    others = f"{len(near)} of {len(board.ranked) - 1} others {verb}"
+    sentence = f"{others} within one standard deviation of trial {best.trial}: {_trials(near)}"
     return Verdict(False, f"{sentence}; this sample does not tell them apart")
 
 
@@ -189,6 +190,12 @@ def _values(board: Board, row: FitRecord) -> list[str]:
 def _best_rows(board: Board, name: str) -> Verdict:
     parts = []
     for value, row in board.best_by(name):
-        figure = "none may be chosen" if row is None else f"{shown(board.figure(row))} (trial {row.trial})"
+        figure = _none(board, name, value) if row is None else f"{shown(board.figure(row))} (trial {row.trial})"
         parts.append(f"{shown_value(value)} {figure}")
     return Verdict(True, f"best {board.objective.metric} for each {printable(name)}: {'; '.join(parts)}")
+
+
+def _none(board: Board, name: str, value: Any) -> str:
+    """Return why no configuration with a value may be chosen."""
+    outcomes = {row.outcome for row in board.rows if row.hyperparameters.get(name) == value}
+    return "all stopped at a rung" if outcomes == {Outcome.PRUNED} else "none may be chosen"

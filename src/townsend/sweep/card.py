@@ -23,6 +23,7 @@ from townsend.sample.provenance import versions
 from townsend.sweep.board_verdicts import shown, shown_value
 from townsend.tasks.base import CEILING, Evaluation, Metric
 from townsend.training.models import TORCH
+from townsend.training.records import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -89,7 +90,7 @@ def card(
             "fingerprint": info.fingerprint,
             "configurations_planned": ranking.planned,
             "configurations_ended": len(ranking.rows),
-            "configurations_compared": len(ranking.ranked),
+            "configurations_compared": len(ranking.ranked) + sum(row.outcome is Outcome.PRUNED for row in ranking.rows),
             "settings": dict(info.settings),
             "versions": dict(info.versions),
         },

@@ -12,12 +12,12 @@ from typing import Any
 
 from townsend.engines.base import Message, News, WorkUnit
 from townsend.engines.local import LocalEngine, usable_cores
-from townsend.errors import InputError
+from townsend.errors import InputError, TownsendError
 from townsend.files import write_json
 from townsend.networks.backend import check_environment
 from townsend.networks.build_file import BuildFile
 from townsend.sweep.brackets import Plan, check_batches, check_builds, check_space, make_plan
-from townsend.sweep.folder import make_folder, open_folder, tidy
+from townsend.sweep.folder import forget_arrays, make_folder, open_folder, tidy
 from townsend.sweep.lease import Lease, hold
 from townsend.sweep.objectives import find_objectives
 from townsend.sweep.records import read_arrays, read_records, write_stopped
@@ -86,8 +86,12 @@ def sweep(
         with hold(run) as lease:
             tidy(run)
             open_folder(run, full, contents, task, objectives, plan.trials, build.sha256 if build else "")
-            check_batches(full, _prepare(run, full, task, sample))
-            check_builds(full, build, read_arrays(run).splits["train"].x.shape[1:])
+            try:
+                check_batches(full, _prepare(run, full, task, sample))
+                check_builds(full, build, read_arrays(run).splits["train"].x.shape[1:])
+            except TownsendError:
+                forget_arrays(run)
+                raise
             report = progress or (lambda done, planned: None)
             coordinator = _Coordinator(run.absolute(), full, plan, lease, report, build)
             planned = plan.trials
@@ -104,7 +108,7 @@ def sweep(
 
 def _because(trials: int, planned: int, errors: float | None) -> str:
     rule = f"stopped by itself after {trials} of {planned} configurations"
-    return f"{rule}: twice as many promised less than {errors:g} errors of the best figure"
+    return f"{rule}: twice as many promised less than {errors:g} times the error of the best figure"
 
 
 def _prepare(run: Path, settings: SweepSettings, task: Task, sample: Path) -> int:

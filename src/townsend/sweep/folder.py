@@ -3,12 +3,14 @@
 What to use when
 ----------------
 - `open_folder`: make or open it; raises when it was made with something else.
+- `forget_arrays`: let other settings begin where the former were refused.
 - `tidy`: remove what killed processes left half-written.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +26,7 @@ from townsend.sweep.settings import SweepSettings
 from townsend.tasks.base import Objective, Task
 from townsend.training.losses import is_classification
 
-__all__ = ["make_folder", "open_folder", "tidy"]
+__all__ = ["forget_arrays", "make_folder", "open_folder", "tidy"]
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +114,12 @@ def tidy(run: Path) -> None:
         for path in folder.glob(".*"):
             if path.is_file() and not path.name.endswith(".lease"):
                 path.unlink(missing_ok=True)
+
+
+def forget_arrays(run: Path) -> None:
+    """Remove the arrays of a sweep that was refused before anything was trained, so that mended settings can begin."""
+    if not any((run / "records").glob("*.json")):
+        shutil.rmtree(run / "arrays", ignore_errors=True)
 
 
 def _is_begun(run: Path) -> bool:

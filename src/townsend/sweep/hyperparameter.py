@@ -53,10 +53,10 @@ class Range(_Conditional):
     @model_validator(mode="after")
     def _ordered(self) -> Range:
         if not self.low < self.high:
-            msg = f"low must be below high (got {self.low} and {self.high})"
+            msg = f"low must be below high (got {self.low} and {self.high}); swap them, or list one value"
             raise ValueError(msg)
         if self.log and self.low <= 0:
-            msg = f"low must be above 0 when log is true (got {self.low})"
+            msg = f"low must be above 0 when log is true (got {self.low}); raise it, or leave log out"
             raise ValueError(msg)
         if self.log and self.step is not None:
             msg = f"step must be left out when log is true (got {self.step}); list the values instead"

@@ -58,6 +58,7 @@ def refine(run: Path, output: Path, top: int = 5) -> Path:
     _check_output(output)
     info, ranking = run_info(run), board(run)
     leaders = ranking.ranked[:top]
+    leaders += tuple(row for row in ranking.front if row not in leaders)
     if not leaders:
         rule = f"one configuration of {run} at least must be usable"
         msg = f"{rule} (got {len(ranking.rows)} rows, none is); widen its space"

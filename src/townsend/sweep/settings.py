@@ -73,7 +73,13 @@ class SweepSettings(Closed):
     side_by_side: bool = Field(
         False, description="train configurations of equal shapes as one program; pays on a GPU, not on a processor"
     )
-    lag: int = Field(8, ge=1, le=1000, description="tpe, walk: trial n knows the results of trials up to n - lag")
+    lag: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="samplers that learn: trial n knows the results of trials up to n - lag; "
+        "with halving at least two brackets",
+    )
 
     @model_validator(mode="after")
     def _samplable(self) -> SweepSettings:

@@ -189,7 +189,8 @@ class _Training:
         places = {trials[i]: place for place, i in enumerate(order, start=1)}
         pruned = [fit for fit in alive if places[fit.trial] > rung.keep and fit.label not in records]
         if pruned:
-            detail = f"{{}} of {len(trials)} after {rung.epochs} epochs; {rung.keep} went on"
+            epochs = f"{rung.epochs} epoch{'s' if rung.epochs > 1 else ''}"
+            detail = f"{{}} of {len(trials)} after {epochs}; {rung.keep} went on"
             self._end([self._pruned(fit, detail.format(_ordinal(places[fit.trial]))) for fit in pruned])
         return [fit for fit in alive if places[fit.trial] <= rung.keep]
 

@@ -105,7 +105,7 @@ def check_loss(name: str | None, task_loss: str) -> str:
     wanted = ALIASES.get(name or task_loss, name or task_loss)
     if wanted not in losses:
         kind = "classification" if is_classification(task_loss) else "regression"
-        msg = f'loss must be one for the task, a {kind} (got "{name}"){did_you_mean(wanted, losses)}'
+        msg = f'loss must be one of a {kind}, as the task is (got "{name}"){did_you_mean(wanted, losses)}'
         raise ConfigError(msg)
     return wanted
 
@@ -169,7 +169,7 @@ def _count(name: str, value: Any) -> int:
 def _batch_size(name: str, value: Any) -> int | str:
     if value == ALL or (_is_whole(value) and 1 <= value <= _LARGEST_BATCH):
         return value  # type: ignore[no-any-return]
-    rule = f'{name} must be a whole number from 1 to {_LARGEST_BATCH}, or "{ALL}"'
+    rule = f'{name} must be a whole number from 1 to {_LARGEST_BATCH:,}, or "{ALL}"'
     msg = f"{rule} (got {value!r}); the slides use 150"
     raise ConfigError(msg)
 

@@ -109,7 +109,7 @@ class FitRecord:
         peak_memory_mb: highest resident memory of the process during the fit.
         host: machine; attempts: how often the fit was started.
         fold, repeat: as in `Fit`.
-        figures: figure on `monitor` at each rung that the fit has reached (AUC or mean squared error).
+        figures: figure on `monitor` at each rung that the fit has reached, and at its end (AUC or mean squared error).
     """
 
     trial: int

@@ -59,7 +59,7 @@ def _commands(parts: Parts) -> list[_Command]:
         if line.sweep is not None:
             found.append(_sweep(parts, line.sweep))
             if line.model is not None:
-                found.append(_Command(("townsend", "choose", _name(line.sweep), "-o", _model_name(parts, line, name))))
+                found.append(_choose(line, _model_name(parts, line, name)))
     if parts.reconstruction is not None:
         calibration = parts.sample_for("calibration")
         place = _name(calibration) if calibration else "mc-calibration"
@@ -70,6 +70,18 @@ def _commands(parts: Parts) -> list[_Command]:
     found += [_reconstruct(parts, part) for part in outputs]
     found += [_find_peaks(parts, part) for part in parts.real if isinstance(part, PeaksPart)]
     return [*found, _Command(("townsend", "report", ".", "-o", "report.html"))]
+
+
+def _choose(line: Line, output: str) -> _Command:
+    """Return how the model was chosen, where it was not the best without training anew."""
+    card = line.model.card if line.model is not None else {}
+    choice, words = card.get("choice", {}), ["townsend", "choose", _name(line.sweep), "-o", output]
+    words += ["--trial", str(card["trial"])] if choice.get("by") == "reader" else []
+    folds = int(card.get("sweep", {}).get("settings", {}).get("folds", 1))
+    anew = choice.get("trained_on", "train") != "train"
+    if anew != (folds > 1):
+        words.append("--retrain" if anew else "--no-retrain")
+    return _Command(tuple(words))
 
 
 def _name(part: Any) -> str:

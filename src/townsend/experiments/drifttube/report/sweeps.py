@@ -143,7 +143,7 @@ def _chosen(model: ModelPart) -> Markup:
     if choice.get("by") == "reader":
         among = f"the reader's choice, number {choice['rank']} of {compared} configurations"
     return paragraph(
-        f"Chosen on validation: {card['network'].upper()}, {hyperparameters}; {card['parameters']:,} parameters, kept "
+        f"Chosen on validation: {card['network']}, {hyperparameters}; {card['parameters']:,} parameters, kept "
         f"at epoch {card['best_epoch']} of {card['epochs']}, {among}. On test: ",
         tag("b", f"{metric} {shown(metric_of(model, metric))}"),
         ".",
@@ -240,10 +240,16 @@ def resource_section(parts: Parts) -> Markup:
         rows += _cost_rows(line.sweep, job, network)
         if len(line.sweep.board.rows) > 1:
             alternative = f"Run time and memory of every configuration of {line.sweep.path.name}"
-            caption = "Each point is one training; its time includes compiling where it was the first of its shape."
+            caption = (
+                "Each point is one configuration, all its fits together; its time includes compiling where it was the "
+                "first of its shape."
+            )
             figures.append(picture(drawn(partial(cost_figure, line.sweep.board)), alternative, caption))
-    header = ("", "trainings", "CPUs", "memory [MB]", "run time", "all trainings, core-hours")
-    caption = "Of one training: median and, in brackets, largest. The slides' jobs trained one configuration each"
+    header = ("", "configurations", "CPUs", "memory [MB]", "run time", "all of them, core-hours")
+    caption = (
+        "Of one configuration, all its fits together: median and, in brackets, largest. "
+        "The slides' jobs trained one configuration each"
+    )
     return join(data_table(header, rows, caption), *figures)
 
 
