@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["architecture", "keep"]
 
-_LARGEST_NUMBER = 8  # of kept programs: a long sweep must not fill the memory with those of past fits
+_LARGEST_NUMBER = 48  # of kept programs: a long sweep must not fill the memory with those of past fits
 _SEEDS = ("seed", "build_config")
 _programs: OrderedDict[Hashable, Any] = OrderedDict()
 
