@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from townsend.config import parse
 from townsend.errors import ConfigError
-from townsend.sweep.brackets import make_plan
+from townsend.sweep.brackets import check_space, make_plan
 from townsend.sweep.halving import bracket_shapes, known_lag, mean_epochs
 from townsend.sweep.settings import SweepSettings
 from townsend.tasks.base import Metric, Objective
@@ -59,6 +59,13 @@ def test_shares_of_the_data_grow_by_the_factor() -> None:
     shape = next(bracket_shapes(settings(epochs=100, halving={"least": 3, "factor": 3, "resource": "data"})))
     assert [rung.epochs for rung in shape.rungs] == [3, 6, 9]
     assert [1 / rung.fraction for rung in shape.rungs] == pytest.approx([27, 9, 3])
+
+
+def test_what_is_trained_in_one_go_is_halved_over_the_data_alone() -> None:
+    of_trees = {"space": {"n_estimators": [10, 20]}, "network": "random_forest", "sampler": "grid", "trials": None}
+    with pytest.raises(ConfigError, match="halving over epochs needs a network"):
+        check_space(settings(**of_trees, halving={}), "binary_crossentropy")
+    check_space(settings(**of_trees, halving={"resource": "data"}), "binary_crossentropy")
 
 
 def test_without_halving_a_bracket_has_no_rungs() -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from townsend.errors import ConfigError, did_you_mean
 from townsend.networks.build_file import BuildFile, check_build
+from townsend.networks.estimators import ESTIMATORS
 from townsend.sweep.gain import should_stop
 from townsend.sweep.halving import Shape, bracket_shapes, known_lag
 from townsend.sweep.proposals import Proposals
@@ -240,6 +241,10 @@ def check_space(settings: SweepSettings, loss: str) -> None:
         check_configuration(settings.network, configuration, loss)
     check_sampler(settings)
     next(bracket_shapes(settings))
+    if settings.network in ESTIMATORS and settings.halving and settings.halving.resource == "epochs":
+        rule = f"halving over epochs needs a network (got {settings.network}, which is trained in one go)"
+        msg = f"{rule}; write `resource: data` below halving, or leave it out"
+        raise ConfigError(msg)
 
 
 def check_batches(settings: SweepSettings, examples: int) -> None:
