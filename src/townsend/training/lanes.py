@@ -4,7 +4,7 @@ What to use when
 ----------------
 - `Alone`: one fit; its arrays are passed as they are. Faster on a processor, also for many fits one after the other.
 - `SideBySide`: several fits of equal shapes, their arrays stacked for a program made by `vmap`; meant for a GPU. On one
-  core of a processor an epoch of eight LSTMs takes 3.8 (8/16 units), 1.8 (32/64) and 1.5 times (96/128) as long as alone.
+  core of a processor an epoch of eight LSTMs takes 3.8 (8/16 units), 1.8 (32/64), 1.5 times (96/128) as long as alone.
 
 Both take an epoch's arguments of each member and keep the state of the best epoch of each.
 """
