@@ -65,7 +65,7 @@ def small_run(run: Path, rows: tuple[FitRecord, ...]) -> Path:
     record = BracketRecord(0)
     for each in rows:
         arrays = {**curves, **{f"curve.{name}": values for name, values in evaluated.items()}}
-        record = record.with_fit(each, arrays if each.outcome.usable else {}, complete=True)
+        record = record.with_fits([(each, arrays if each.outcome.usable else {})])
     write_bracket_record(run, record)
     return run
 
@@ -243,7 +243,7 @@ def test_a_sweep_of_regressions_is_drawn_without_a_confusion_matrix(tmp_path: Pa
     write_json(tmp_path / "sweep.json", {**info, "objective": {"metric": "mse", "maximise": False}})
     record = BracketRecord(0)
     for each in (error(0, 3.0), error(1, 4.0)):
-        record = record.with_fit(each, {"loss": np.array([3.0, 2.0])}, complete=True)
+        record = record.with_fits([(each, {"loss": np.array([3.0, 2.0])})])
     write_bracket_record(tmp_path, record)
     names = sorted(path.name for path in draw_board(tmp_path, tmp_path / "figures").iterdir())
     assert names == ["configurations-mae.png", "configurations-mse.png", "training-curves.png"]

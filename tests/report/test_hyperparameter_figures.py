@@ -153,8 +153,8 @@ def test_every_point_is_on_the_front_or_bettered_or_equalled_by_it(
 def test_two_objectives_have_a_front(drawn: list[Figure], tmp_path: Path) -> None:
     run = write_sweep(tmp_path / "run", RECORDS, objectives=["auc", "parameters"])
     history = read_history(run)
-    assert history.objectives == (Objective("auc", True), Objective("parameters", False))
-    pareto_front(history.board, history.objectives, tmp_path / "x.png")
+    assert history.board.objectives == (Objective("auc", True), Objective("parameters", False))
+    pareto_front(history.board, history.board.objectives, tmp_path / "x.png")
     axes = drawn[0].axes[0]
     (stairs,) = [line for line in axes.lines if "steps" in str(line.get_drawstyle())]
     x, y = stairs.get_data()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def settings(sample: Path, **changes: Any) -> SweepSettings:
 class InProcess:
     """Stands for the local engine where processes do not matter: units run in `poll`."""
 
-    def __init__(self, jobs: int, logs: Path) -> None:
+    def __init__(self, jobs: int, logs: Path, options: Sequence[str] = ()) -> None:
         self.units: list[WorkUnit] = []
 
     def __enter__(self) -> InProcess:

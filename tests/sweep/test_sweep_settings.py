@@ -52,7 +52,7 @@ def test_resolved_settings_come_back_from_yaml(tmp_path: Path) -> None:
         ("sampler: random", "sampler: tpee", "sampler: "),
         ("low: 1e-4", "low: 2", "low must be below high"),
         ("low: 1e-4", "low: -1", "low must be above 0 when log"),
-        ("[8 16 1]", "[]", "at least 1 item"),
+        ("[8 16 1]", "[]", "at least 1"),
         ("trials: 3", "trials: 0", "trials: must be greater than or equal to 1"),
         ("sample: mc\n", "", "sample: must be given"),
     ],

@@ -40,6 +40,7 @@ from townsend.sweep.board import board
 from townsend.sweep.card import card
 from townsend.sweep.records import run_info
 from townsend.sweep.settings import load_sweep
+from townsend.sweep.taken import Taken
 from townsend.tasks.base import CEILING, Arrays, Evaluation, Metric, Split
 from townsend.training.record_file import BracketRecord, write_bracket_record
 from townsend.training.records import FitRecord, Outcome
@@ -102,9 +103,7 @@ def write_sweep(
     info = {"fingerprint": fingerprint(settings), "versions": versions(), "sample": contents, "trials": len(rows)}
     objective = {"metric": task.objective.metric, "maximise": task.objective.maximise}
     write_json(run / "sweep.json", {**info, "settings": settings, "objective": objective})
-    record = BracketRecord(0)
-    for row in rows:
-        record = record.with_fit(row, curves if row.outcome.usable else {}, complete=True)
+    record = BracketRecord(0, complete=True).with_fits((row, curves if row.outcome.usable else {}) for row in rows)
     write_bracket_record(run, record)
     return run
 
@@ -117,7 +116,8 @@ def write_model(
     best = table.best
     assert best is not None
     split = Split(np.zeros((2, *shape), np.float32), np.zeros(2, np.float32), np.zeros(2, np.int32))
-    value = card(run_info(run), table, best, Arrays({"test": split}, facts), test, [Verdict(True, "repeats the board")])
+    taken = Taken(best, Arrays({"test": split}, facts), weights=[], curves={})
+    value = card(run_info(run), table, taken, test, [Verdict(True, "repeats the board")], by_reader=False)
     write_sealed(model / "card.json", value)
     (model / "model.keras").write_bytes(f"network of {model.name}".encode())
     (model / "README.md").write_text("about\n")

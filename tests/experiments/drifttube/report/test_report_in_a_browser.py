@@ -127,7 +127,7 @@ def test_the_page_is_whole_quiet_and_as_wide_as_the_screen(
     asked = {event["request"]["url"].partition(":")[0] for event in browser.named("Network.requestWillBeSent")}
     assert asked <= {"file", "data"}
     sizes = browser.run("[...document.images].map(i => i.complete ? i.naturalWidth : 0)")
-    assert len(sizes) == 20
+    assert len(sizes) == 27
     assert min(sizes) > 100
     assert browser.run("document.documentElement.scrollWidth") <= width
     wide = (
