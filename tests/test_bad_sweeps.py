@@ -174,7 +174,7 @@ NO_SIZE = ("bracket_size: 1\n", "")
         ((RATE, "l1: {same_as: l2}"), r"space\.l1 must depend on a name of the space \(got \"l2\"\)"),
         (("  batch_size: [50]\n", ""), r'training needs the hyperparameter "batch_size"; add it to the space'),
         ((RATE, "schedule: [cosin]"), r'schedule must be a known one \(got "cosin"\); did you mean "cosine"\?'),
-        ((RATE, "loss: [huber]"), r'loss must be one for the task, a classification \(got "huber"\)'),
+        ((RATE, "loss: [huber]"), r'loss must be one of a classification, as the task is \(got "huber"\)'),
         ((RATE, "layers: [4]"), r'space must name known hyperparameters \(got "layers"\)'),
     ],
 )

@@ -35,6 +35,9 @@ COMMANDS = [
     "space",
     "sweep",
     "board",
+    "dashboard",
+    "export",
+    "refine",
     "choose",
     "find-peaks",
     "assemble",
@@ -45,9 +48,12 @@ OPTIONS = {
     "simulate drifttube": ["-n", "--seed", "--config", "--impact", "--jobs", "-o"],
     "validate drifttube": ["-o", "--reference", "--tracks", "--seed"],
     "space": ["--trials", "--length"],
-    "sweep": ["-o", "--sample", "--seed", "--trials", "--epochs", "--windows", "--finder", "--jobs"],
+    "sweep": ["-o", "--sample", "--seed", "--trials", "--epochs", "--halving", "--folds", "--build", "--jobs"],
     "board": ["--import", "--sort", "--metric", "--top", "--csv"],
-    "choose": ["-o"],
+    "dashboard": ["--port"],
+    "export": ["--journal", "--tensorboard"],
+    "refine": ["-o", "--top"],
+    "choose": ["-o", "--trial", "--retrain", "--build"],
     "find-peaks": ["-o", "--config"],
     "assemble": ["--calibrate", "-o", "--jobs"],
     "reconstruct": ["-o", "--config", "--jobs"],
@@ -78,7 +84,7 @@ def test_help_of_a_command_describes_every_option(command: str, townsend: Run) -
     assert (ended.status, ended.err) == (0, "")
     for option in OPTIONS[command]:
         line = next(line for line in ended.out.splitlines() if line.lstrip().startswith(option))
-        assert re.search(r">  +[A-Z]\w+", line), line
+        assert re.search(r"(>|--no-\w+)  +[A-Z]\w+", line), line
     assert max(map(len, ended.out.splitlines())) <= 80
 
 
@@ -222,7 +228,7 @@ def test_options_of_sweep_take_the_place_of_settings(
 ) -> None:
     seen: list[tuple[SweepSettings, Path, int | None]] = []
 
-    def sweep(settings: SweepSettings, run: Path, *, jobs: int | None, progress: object) -> None:
+    def sweep(settings: SweepSettings, run: Path, *, jobs: int | None, progress: object, build: object) -> None:
         seen.append((settings, run, jobs))
 
     monkeypatch.setattr("townsend.sweep.coordinator.sweep", sweep)

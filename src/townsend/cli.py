@@ -214,7 +214,8 @@ def sweep(
     trials: Annotated[int | None, typer.Option(min=1, help="Configurations to train; default: the whole grid.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs at most.")] = None,
     halving: Annotated[
-        Halving | None, typer.Option(help="Stop the worse configurations early, the better go on.")
+        Halving | None,
+        typer.Option(metavar="<kind>", help="Stop the worse early: successive or hyperband. The better go on."),
     ] = None,
     folds: Annotated[int | None, typer.Option(min=1, help="Folds each configuration is trained on.")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Seeds each configuration is trained with.")] = None,

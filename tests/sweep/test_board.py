@@ -141,7 +141,7 @@ def test_verdicts_of_a_finished_sweep() -> None:
         "no degenerate: trial 2 (the network predicts one class, or one number, only; its figures mean nothing)",
         "no diverged: trial 4 (the loss became NaN or infinite; lower the learning rate)",
         "ok trial 1 leads: auc 0.9712 ± 0.0011 on validation (optimizer adam, dropout 0.1, topology 8 16 1)",
-        "no 1 of 2 others lies within one standard deviation of it: trial 3; this sample does not tell them apart",
+        "no 1 of 2 others lies within one standard deviation of trial 1: trial 3; this sample does not tell them apart",
         biased,
         "ok best auc for each optimizer: adam 0.9712 ± 0.0011 (trial 1); sgd 0.9400 ± 0.0011 (trial 0)",
         f"ok best auc for each dropout: {dropouts}",
@@ -161,7 +161,7 @@ def test_verdicts_without_a_choice() -> None:
 
 def test_a_single_row_has_neither_rivals_nor_bias() -> None:
     found = sentences(small(ROWS[:1], 1))
-    assert found[-1] == "ok no other configuration lies within one standard deviation of it"
+    assert found[-1] == "ok no other configuration lies within one standard deviation of trial 0"
     assert not any("biased" in sentence for sentence in found)
 
 
@@ -302,8 +302,8 @@ def test_rows_stopped_at_a_rung_stand_behind_the_ranked_ones_and_are_no_fault() 
     smaller = by_rank(Board(HALVED, AUC, 7, "run", figures_maximise=False))
     assert [r.trial for r in smaller.rows] == [4, 0, 3, 1, 2, 6, 5]
     found = sentences(table)
-    stopped = "others of its bracket were better at a rung, so it was trained no further"
-    assert found[1] == f"ok 4 of 7 stopped at a rung (3 at rung 1, 1 at rung 2): {stopped}"
+    stopped = "ok 4 of 7 stopped at a rung (3 at rung 1, 1 at rung 2), where others of their bracket were better"
+    assert found[1] == stopped
     assert not any(sentence.startswith("no pruned") for sentence in found)
     biased = next(sentence for sentence in found if "biased" in sentence)
     assert "best of 6 on validation (4 of them stopped before by their figure on monitor), so" in biased

@@ -22,7 +22,8 @@ from townsend.training.records import Outcome
 
 RECORDS = [fit(0, 0.8), fit(1, 0.95), fit(2, 0.0, Outcome.PRUNED, epochs=3, figures=(0.6,))]
 SERVE = """
-import sys, pathlib, townsend.sweep.dashboard as it
+import signal, sys, pathlib, townsend.sweep.dashboard as it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background would ignore
 it._REFRESH_S = 0.0
 it.dashboard(pathlib.Path(sys.argv[1]), 0, lambda address: print(address, flush=True))
 """
@@ -50,7 +51,11 @@ def served(tmp_path: Path) -> Iterator[Served]:
     run = write_sweep(tmp_path / "run", RECORDS)
     command = [sys.executable, "-c", SERVE, str(run)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
     ) as process:
         assert process.stdout is not None
         address = process.stdout.readline()

@@ -71,7 +71,7 @@ def test_a_hyperparameter_without_effect_is_no_error(name: str, schedule: str) -
         ({"batch_size": 0}, "batch_size must be a whole number from 1"),
         ({"batch_size": 1.5}, "batch_size must be a whole number"),
         ({"batch_size": True}, "batch_size must be a whole number"),
-        ({"batch_size": "everything"}, 'batch_size must be a whole number from 1 to 1048576, or "all"'),
+        ({"batch_size": "everything"}, 'batch_size must be a whole number from 1 to 1,048,576, or "all"'),
         ({"batch_size": (1 << 20) + 1}, "batch_size must be a whole number"),
         ({"learning_rate": 0}, "learning_rate must be a number above 0"),
         ({"learning_rate": float("inf")}, "learning_rate must be a number above 0"),
