@@ -12,9 +12,10 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,7 @@ class AtOnceTask:
     name = "at-once"
     objective = Objective("auc", maximise=True)
     loss = "binary_crossentropy"
+    metrics: Mapping[str, bool] = MappingProxyType({"auc": True})
     places = ()
 
     def settings(self, given: Any) -> dict[str, Any]:
@@ -88,7 +90,7 @@ class AtOnceTrainer:
 class AtOnceEngine:
     """Stands for `LocalEngine`: does its work in this process."""
 
-    def __init__(self, jobs: int, logs: Path) -> None:
+    def __init__(self, jobs: int, logs: Path, options: Sequence[str] = ()) -> None:
         self._queue: deque[WorkUnit] = deque()
 
     def __enter__(self) -> AtOnceEngine:
