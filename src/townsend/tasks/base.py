@@ -73,6 +73,14 @@ class Arrays:
     splits: Mapping[str, Split]
     facts: Mapping[str, Any]
 
+    def filled(self, name: str) -> Split:
+        """Return a split that training needs; raises InputError when it is missing or empty."""
+        found = self.splits.get(name)
+        if found is None or len(found) == 0:
+            msg = f'training needs at least one example in the split "{name}" (got none); take a larger sample'
+            raise InputError(msg)
+        return found
+
     def save(self, folder: Path) -> None:
         """Write one `.npy` an array and, last, `arrays.json`, by which a whole folder is known."""
         index: dict[str, list[str]] = {}

@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from townsend.errors import InputError
 from townsend.networks.estimators import make_estimator
 from townsend.networks.stored_estimator import Estimator, estimator_bytes, estimator_of
-from townsend.tasks.base import Arrays, Split
+from townsend.tasks.base import Arrays
 from townsend.training.figure import rung_figure
 from townsend.training.losses import is_classification
 from townsend.training.progress import Progress
@@ -79,7 +78,7 @@ class EstimatorTrainer:
         wall, cpu = time.perf_counter(), time.process_time()
         classes = is_classification(self._loss)
         model = make_estimator(self._family, fit.hyperparameters, classification=classes, seed=fit.seed)
-        train, monitor = _filled(arrays, "train"), _filled(arrays, "monitor")
+        train, monitor = arrays.filled("train"), arrays.filled("monitor")
         part = part_of(len(train), fraction)
         x, y = _rows(train.x)[part], _targets(train.y, classes)[part]
         watched = _rows(monitor.x), _targets(monitor.y, classes)
@@ -161,14 +160,6 @@ def _rows(x: NDArray[Any]) -> NDArray[np.float32]:
 
 def _targets(y: NDArray[Any], classes: bool) -> NDArray[Any]:
     return (np.asarray(y) > 0.5).astype(np.int64) if classes else np.asarray(y, np.float64)
-
-
-def _filled(arrays: Arrays, name: str) -> Split:
-    found = arrays.splits.get(name)
-    if found is None or len(found) == 0:
-        msg = f'training needs at least one example in the split "{name}" (got none); take a larger sample'
-        raise InputError(msg)
-    return found
 
 
 def _convergence_warning() -> type[Warning]:

@@ -140,7 +140,7 @@ class KerasTrainer:
 
     def _split(self, fold: int, name: str, arrays: Sequence[Arrays]) -> _Data:
         if (fold, name) not in self._data:
-            self._data[fold, name] = _Data(_filled(arrays[fold], name))
+            self._data[fold, name] = _Data(arrays[fold].filled(name))
         return self._data[fold, name]
 
     def _member(self, fit: Fit, progress: Progress | None, arrays: Sequence[Arrays], examples: int) -> _Member:
@@ -298,11 +298,3 @@ def _weights(network: keras.Model, state: State) -> list[NDArray[Any]]:
     values = {id(v): value for v, value in zip(network.trainable_variables, state.trainable, strict=True)}
     values |= {id(v): value for v, value in zip(network.non_trainable_variables, state.other, strict=True)}
     return [np.asarray(values[id(variable)]) for variable in network.weights]
-
-
-def _filled(arrays: Arrays, name: str) -> Split:
-    found = arrays.splits.get(name)
-    if found is None or len(found) == 0:
-        msg = f'training needs at least one example in the split "{name}" (got none); take a larger sample'
-        raise InputError(msg)
-    return found

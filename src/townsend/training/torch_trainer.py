@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.errors import ConfigError, InputError
+from townsend.errors import ConfigError
 from townsend.networks.build_file import BuildFile
 from townsend.networks.torch_module import TorchNetwork, arrays_of, one_thread, put_arrays, torch_and_skorch
 from townsend.tasks.base import Arrays
@@ -167,8 +167,5 @@ def _net(
 
 def _columns(arrays: Arrays, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return (n, ...) inputs and (n, 1) targets of a split, in memory."""
-    found = arrays.splits.get(name)
-    if found is None or len(found) == 0:
-        msg = f'training needs at least one example in the split "{name}" (got none); take a larger sample'
-        raise InputError(msg)
+    found = arrays.filled(name)
     return np.array(found.x, np.float32), np.array(found.y, np.float32)[:, None]
