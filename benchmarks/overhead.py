@@ -88,9 +88,9 @@ class AtOnceTrainer:
 
 
 class AtOnceEngine:
-    """Stands for `LocalEngine`: does its work in this process."""
+    """Stands for the engine that `open_engine` returns: does its work in this process."""
 
-    def __init__(self, jobs: int, logs: Path, options: Sequence[str] = ()) -> None:
+    def __init__(self, site: None, run: Path, jobs: int, build: Path | None = None) -> None:
         self._queue: deque[WorkUnit] = deque()
 
     def __enter__(self) -> AtOnceEngine:
@@ -101,6 +101,10 @@ class AtOnceEngine:
 
     def submit(self, unit: WorkUnit) -> None:
         self._queue.append(unit)
+
+    @property
+    def outstanding(self) -> int:
+        return len(self._queue)
 
     def poll(self, timeout_s: float) -> list[Message]:
         from townsend.worker import run_unit
@@ -118,7 +122,7 @@ def child(sampler: str, trials: int, bracket_size: int) -> None:
     from townsend.sweep.settings import SweepSettings
     from townsend.training import bracket
 
-    coordinator.LocalEngine = AtOnceEngine
+    coordinator.open_engine = AtOnceEngine
     coordinator.find_task = bracket.find_task = lambda name: AtOnceTask()
     bracket.open_trainer = lambda *given: AtOnceTrainer()
     spent = dict.fromkeys((name for names in PARTS.values() for name in names), 0.0)

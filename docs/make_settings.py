@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from townsend.engines.request import Size
+from townsend.engines.site import Site
 from townsend.experiments.drifttube.clusters.cluster_task_settings import ClusterSettings
 from townsend.experiments.drifttube.noise.quiet_traces import MeasureNoiseSettings
 from townsend.experiments.drifttube.peaks.find_peaks import FindPeaksSettings
@@ -36,7 +38,7 @@ INTRODUCTION = """\
 Made by `python docs/make_settings.py` from the classes that read them; a test compares. Files are YAML: an unknown key
 is refused with its line and the nearest known one, a missing key takes its default. Anchors, aliases and tags are
 refused. The settings that were used, all defaults filled in, lie beside every result (`simulation.yaml`, `sweep.yaml`,
-`card.json`, `summary.json`)."""
+`card.json`, `summary.json`, `jobs/site.yaml`)."""
 
 SECTIONS = (
     (DriftTubeSettings, "townsend simulate drifttube --config FILE"),
@@ -51,6 +53,7 @@ SECTIONS = (
     (ClusterSettings, "`task_settings` of a sweep with `task: drifttube-clusters`"),
     (FindPeaksSettings, "townsend find-peaks ... --config FILE"),
     (ReconstructSettings, "townsend reconstruct ... --config FILE"),
+    (Site, "`--engine FILE.yaml` of `sweep`, `simulate drifttube` and `reconstruct`"),
 )
 UNITS = {
     "_cm2_per_Vs": "cm²/(V s)",
@@ -58,6 +61,9 @@ UNITS = {
     "_V_per_cm": "V/cm",
     "_cm_per_us": "cm/µs",
     "_GeV": "GeV/c",
+    "_hours": "h",
+    "_minutes": "min",
+    "_seconds": "s",
     "_deg": "degrees",
     "_GHz": "GS/s",
     "_MHz": "MHz",
@@ -168,7 +174,8 @@ def _values(field: FieldInfo) -> str:
         for kind in BOUNDS
         if getattr(rule, kind, None) is not None
     ]
-    return ", ".join([_kind(field.annotation), *bounds])
+    size = any(rule in get_args(Size) for rule in field.metadata)
+    return ", ".join(["number with MB or GB" if size else _kind(field.annotation), *bounds])
 
 
 def _number(value: float) -> str:

@@ -17,10 +17,10 @@ os.environ["KERAS_BACKEND"] = "jax"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
 
-sys.path.append(str(Path(__file__).parent / "toys"))  # modules that tests share
+sys.path += [str(Path(__file__).parent / folder) for folder in ("toys", "farms")]  # modules that tests share
 
 import pytest
-from engine_here import EngineHere
+from engine_here import open_engine_here
 from hypothesis import settings
 
 DRIFTTUBE = Path(str(files("townsend"))) / "experiments" / "drifttube"
@@ -116,8 +116,8 @@ def townsend(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 @pytest.fixture
 def engine_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sweeps train in this process, and Reconstructions count."""
-    monkeypatch.setattr("townsend.sweep.coordinator.LocalEngine", EngineHere)
-    monkeypatch.setattr("townsend.experiments.drifttube.reconstruction.run.LocalEngine", EngineHere)
+    monkeypatch.setattr("townsend.sweep.coordinator.open_engine", open_engine_here)
+    monkeypatch.setattr("townsend.experiments.drifttube.reconstruction.run.open_engine", open_engine_here)
 
 
 TINY_SWEEP = """\
@@ -162,7 +162,7 @@ def tiny_run(tiny_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "tiny.yaml").write_text(TINY_SWEEP)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("townsend.sweep.coordinator.LocalEngine", EngineHere)
+        patch.setattr("townsend.sweep.coordinator.open_engine", open_engine_here)
         return sweep(load_sweep(folder / "tiny.yaml", {"sample": str(tiny_sample)}), folder / "run")
 
 

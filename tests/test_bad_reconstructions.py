@@ -15,7 +15,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
-from engine_here import EngineHere
+from engine_here import open_engine_here
 from hand_made import CALIBRATION_SEED, CLUSTERISER_SEED, FINDER_SEED, seal_again, write_clusteriser, write_finder
 
 from townsend.api import assemble, simulate_drifttube
@@ -58,7 +58,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     clusteriser = write_clusteriser(place / "clusteriser", finder)
     sample = simulated(place / "mc", 120, CALIBRATION_SEED)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("townsend.experiments.drifttube.reconstruction.run.LocalEngine", EngineHere)
+        patch.setattr("townsend.experiments.drifttube.reconstruction.run.open_engine", open_engine_here)
         return Parts(finder, clusteriser, sample, assemble(finder, clusteriser, sample, place / "reco"))
 
 

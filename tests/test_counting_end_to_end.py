@@ -18,7 +18,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
-from engine_here import EngineHere
+from engine_here import open_engine_here
 
 from townsend.cli import main
 from townsend.experiments.drifttube.reconstruction.output import NUMBERS, TRUTH, read_reconstructed
@@ -82,7 +82,7 @@ def command(*arguments: object) -> str:
         contextlib.redirect_stderr(err),
     ):
         for room in ("sweep.coordinator", "experiments.drifttube.reconstruction.run"):
-            patch.setattr(f"townsend.{room}.LocalEngine", EngineHere)
+            patch.setattr(f"townsend.{room}.open_engine", open_engine_here)
         patch.setattr(sys, "argv", ["townsend", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
             main()

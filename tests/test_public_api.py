@@ -14,6 +14,8 @@ HEAVY = {"awkward", "jax", "keras", "matplotlib", "numba", "numpy", "optuna", "p
 FUNCTIONS = [
     "assemble",
     "board",
+    "cancel",
+    "check_engine",
     "choose",
     "dashboard",
     "export_journal",
@@ -26,6 +28,7 @@ FUNCTIONS = [
     "report",
     "simulate_drifttube",
     "space",
+    "status",
     "sweep",
     "validate_drifttube",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,15 +25,21 @@ def written(tmp_path: Path, function: str) -> Path:
 def test_unit_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Path, Mapping[str, Any]]] = []
     monkeypatch.setattr(worker, "FUNCTIONS", {"note": lambda folder, given, *further: seen.append((folder, given))})
-    assert main([str(written(tmp_path, "note"))]) == 0
+    said = io.StringIO()
+    assert main([str(written(tmp_path, "note"))], said) == 0
     assert seen == [(tmp_path, {"x": 1})]
+    answer = json.loads(said.getvalue())
+    assert (answer["news"], answer["usage"]["cpu_s"] > 0) == ("done", True)
 
 
 def test_what_the_user_can_mend_is_a_status_and_no_traceback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert main([str(written(tmp_path, "train_bracke"))]) == 2
+    said = io.StringIO()
+    assert main([str(written(tmp_path, "train_bracke"))], said) == 2
     assert 'did you mean "train_bracket"' in caplog.text
-    assert main([str(tmp_path / "none.json")]) == 2
-    assert main([]) == 2
+    assert main([str(tmp_path / "none.json")], said) == 2
+    assert [json.loads(line)["news"] for line in said.getvalue().splitlines()] == ["refused", "refused"]
+    with pytest.raises(SystemExit, match="2"):
+        main([])
     assert "Traceback" not in caplog.text
 
 

@@ -17,6 +17,8 @@ What to use when
 - `assemble`: join a finder and a clusteriser, calibrated (`townsend assemble`).
 - `reconstruct`: count clusters in waveform files (`townsend reconstruct`).
 - `report`: one page about all of it (`townsend report`).
+- `status`, `cancel`: the jobs of a run in a batch system (`townsend status`, `townsend cancel`).
+- `check_engine`: whether a batch system can do the work (`townsend engines check`).
 
 A function is loaded, with the libraries it needs, when its name is first asked for.
 """
@@ -27,6 +29,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from townsend.engines.check import check_engine
+    from townsend.engines.status import cancel, status
     from townsend.experiments.drifttube.noise.measure_noise import noise
     from townsend.experiments.drifttube.peaks.find_peaks import find_peaks
     from townsend.experiments.drifttube.reading.read import read
@@ -47,6 +51,8 @@ if TYPE_CHECKING:
 __all__ = [
     "assemble",
     "board",
+    "cancel",
+    "check_engine",
     "choose",
     "dashboard",
     "export_journal",
@@ -59,6 +65,7 @@ __all__ = [
     "report",
     "simulate_drifttube",
     "space",
+    "status",
     "sweep",
     "validate_drifttube",
 ]
@@ -66,6 +73,8 @@ __all__ = [
 _HOMES = {
     "assemble": "townsend.experiments.drifttube.reconstruction.assemble",
     "board": "townsend.sweep.board",
+    "cancel": "townsend.engines.status",
+    "check_engine": "townsend.engines.check",
     "choose": "townsend.sweep.choose",
     "dashboard": "townsend.sweep.dashboard",
     "export_journal": "townsend.sweep.export_journal",
@@ -78,6 +87,7 @@ _HOMES = {
     "report": "townsend.experiments.drifttube.report.report",
     "simulate_drifttube": "townsend.experiments.drifttube.simulation.simulate",
     "space": "townsend.sweep.describe_space",
+    "status": "townsend.engines.status",
     "sweep": "townsend.sweep.coordinator",
     "validate_drifttube": "townsend.experiments.drifttube.validation.validate",
 }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +11,9 @@ import typer
 from typer.core import TyperGroup
 
 from townsend.errors import InputError, TownsendError, printable
+from townsend.farm_commands import Cpus, EngineName, Hours, MaxJobs, Memory, RequestFrom, add_farm_commands, site_of
 from townsend.logs import set_logging
+from townsend.terminal import bar, named_bar, say, show, total_bar
 
 __all__ = ["app", "main"]
 
@@ -34,6 +34,9 @@ _IN_ORDER_OF_USE = (
     "assemble",
     "reconstruct",
     "report",
+    "engines",
+    "status",
+    "cancel",
 )
 
 
@@ -78,7 +81,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         import townsend
 
-        _say(f"townsend {townsend.__version__}")
+        say(f"townsend {townsend.__version__}")
         raise typer.Exit
 
 
@@ -99,6 +102,12 @@ def simulate_drifttube(
     config: Annotated[Path | None, typer.Option(help="YAML settings; see simulation.yaml of any sample.")] = None,
     impact: Annotated[str | None, typer.Option(help="Tracks central or uniform; default: the configuration's.")] = None,
     jobs: Jobs = None,
+    engine: EngineName = "local",
+    request: RequestFrom = None,
+    request_cpus: Cpus = None,
+    request_memory: Memory = None,
+    max_hours: Hours = None,
+    max_jobs: MaxJobs = None,
 ) -> None:
     """Simulate waveforms of a helium drift tube."""
     from townsend.api import simulate_drifttube as simulate
@@ -111,9 +120,10 @@ def simulate_drifttube(
     given |= {} if seed is None else {"seed": seed}
     given |= {} if impact is None else {"track": {**given["track"], "impact": impact}}
     settings = parse(DriftTubeSettings, given)
-    with _bar("simulating", number) as advance:
-        simulate(number, output, settings, jobs=jobs or usable_cores(), progress=advance)
-    _say(f"{number} waveforms of seed {settings.seed} in {output}; settings in {output / 'simulation.yaml'}")
+    site = site_of(engine, output, request, request_cpus, request_memory, max_hours, max_jobs)
+    with bar("simulating", number) as advance:
+        simulate(number, output, settings, jobs=jobs or usable_cores(), site=site, progress=advance)
+    say(f"{number} waveforms of seed {settings.seed} in {output}; settings in {output / 'simulation.yaml'}")
 
 
 @app.command()
@@ -138,10 +148,10 @@ def read(
 
     kind = settings_of(format)
     settings = parse(kind, load_yaml(config)) if config else None
-    with _named_bar() as advance:
+    with named_bar() as advance:
         read_files(files, output, format=format, tags=tags, settings=settings, progress=advance)
     number = read_json(output / DESCRIPTION)["waveforms"]
-    _say(f"{number} waveforms of {len(files)} {format} files in {output}; settings in {output / 'read.yaml'}")
+    say(f"{number} waveforms of {len(files)} {format} files in {output}; settings in {output / 'read.yaml'}")
 
 
 @validate_app.command("drifttube")
@@ -157,11 +167,11 @@ def validate_drifttube(
     from townsend.api import validate_drifttube as validate
     from townsend.experiments.drifttube.validation.table import PAGE, render
 
-    with _total_bar("comparing") as advance:
+    with total_bar("comparing") as advance:
         validation = validate(output, reference=reference, tracks=tracks, seed=seed, progress=advance)
-    _print(render(validation.rows))
+    show(render(validation.rows))
     if output is not None:
-        _say(f"table, page and figures: {output / PAGE}")
+        say(f"table, page and figures: {output / PAGE}")
     if validation.failed:
         raise typer.Exit(1)
 
@@ -180,8 +190,8 @@ def noise(
 
     settings = parse(MeasureNoiseSettings, load_yaml(config)) if config else None
     preset = measure(files, output, settings)
-    _print(render_noise(preset))
-    _say(f"preset: {preset}; picture: {preset.with_suffix('.png')}; to draw from it, set noise.spectrum: {preset}")
+    show(render_noise(preset))
+    say(f"preset: {preset}; picture: {preset.with_suffix('.png')}; to draw from it, set noise.spectrum: {preset}")
 
 
 @app.command()
@@ -200,7 +210,7 @@ def space(
     document = load_yaml(find_config(config))
     overrides: dict[str, Any] = {} if "sample" in document.data else {"sample": "."}  # is not read
     overrides |= {} if trials is None else {"trials": trials}
-    _print(render_space(describe(load_sweep(document.path, overrides), length=length)))
+    show(render_space(describe(load_sweep(document.path, overrides), length=length)))
 
 
 @app.command()
@@ -223,6 +233,12 @@ def sweep(
     finder: Annotated[Path | None, typer.Option(help="Folder of the peak finder whose peaks are counted.")] = None,
     build: Build = None,
     jobs: Jobs = None,
+    engine: EngineName = "local",
+    request: RequestFrom = None,
+    request_cpus: Cpus = None,
+    request_memory: Memory = None,
+    max_hours: Hours = None,
+    max_jobs: MaxJobs = None,
 ) -> None:
     """Train many configurations. The same command goes on where a kill left it."""
     from townsend.api import sweep as run_sweep
@@ -248,9 +264,11 @@ def sweep(
     overrides["task_settings"] = {key: value for key, value in of_task.items() if value is not None} or None
     settings = load_sweep(document.path, {key: value for key, value in overrides.items() if value is not None})
     check_task_settings(settings, document)
-    with _total_bar("training") as advance:
-        run_sweep(settings, output, jobs=jobs, progress=advance, build=load_build(build) if build else None)
-    _say(f"records in {output}; now: townsend board {output}")
+    site = site_of(engine, output, request, request_cpus, request_memory, max_hours, max_jobs)
+    file = load_build(build) if build else None
+    with total_bar("training") as advance:
+        run_sweep(settings, output, jobs=jobs, site=site, progress=advance, build=file)
+    say(f"records in {output}; now: townsend board {output}")
 
 
 @app.command()
@@ -267,6 +285,7 @@ def board(
     """Rank the configurations of a sweep. Prints verdicts and a table, writes CSV and figures."""
     from townsend.api import board as read_board
     from townsend.report.figures import draw_board
+    from townsend.report.resources import render_resources
     from townsend.sweep.board import render, write_csv
     from townsend.sweep.import_metrics import import_metrics
 
@@ -278,13 +297,15 @@ def board(
         msg = "board takes either the folder of a sweep or --import DIR (got both or neither); name one"
         raise InputError(msg)
     table = table.sorted_by(sort) if sort else table
-    _print(render(table, metrics=metric or None, top=top))
+    show(render(table, metrics=metric or None, top=top))
     target = csv or (run / "board.csv" if run is not None else None)
     if target is not None:
         write_csv(table, target)
-        _say(f"all columns: {target}")
+        say(f"all columns: {target}")
+    if run is not None and (taken := render_resources(run, table.best)) is not None:
+        show(taken)
     if run is not None:
-        _say(f"figures: {draw_board(run, run / 'figures')}")
+        say(f"figures: {draw_board(run, run / 'figures')}")
 
 
 @app.command()
@@ -295,7 +316,7 @@ def dashboard(
     """Show a sweep in Optuna's dashboard. Listens on this machine only, follows the sweep, ends with Ctrl-C."""
     from townsend.api import dashboard as serve
 
-    serve(run, port, lambda address: _say(f"dashboard of {run}: {address} (Ctrl-C ends it)"))
+    serve(run, port, lambda address: say(f"dashboard of {run}: {address} (Ctrl-C ends it)"))
 
 
 @app.command()
@@ -311,9 +332,9 @@ def export(
         msg = "export needs something to write (got neither); say --journal FILE, --tensorboard FOLDER or both"
         raise InputError(msg)
     if journal is not None:
-        _say(f"Optuna journal: {export_journal(run, journal)}")
+        say(f"Optuna journal: {export_journal(run, journal)}")
     if tensorboard is not None:
-        _say(f"event files: {export_tensorboard(run, tensorboard)}; now: tensorboard --logdir {tensorboard}")
+        say(f"event files: {export_tensorboard(run, tensorboard)}; now: tensorboard --logdir {tensorboard}")
 
 
 @app.command()
@@ -326,7 +347,7 @@ def refine(
     from townsend.api import refine as refine_sweep
 
     written = refine_sweep(run, output, top)
-    _say(f"finer sweep: {written}; now: townsend sweep {written} -o FOLDER")
+    say(f"finer sweep: {written}; now: townsend sweep {written} -o FOLDER")
 
 
 @app.command()
@@ -350,8 +371,8 @@ def choose(
     chosen = load_build(build) if build else None
     model = choose_model(run, output, trial=trial, retrain=retrain, build=chosen)
     figures = draw_model(model)
-    _print(render_card(model))
-    _say(f"model: {model_file(model)}; card: {model / 'README.md'}; figures: {figures}")
+    show(render_card(model))
+    say(f"model: {model_file(model)}; card: {model / 'README.md'}; figures: {figures}")
 
 
 @app.command("find-peaks")
@@ -367,12 +388,12 @@ def find_peaks(
     from townsend.experiments.drifttube.peaks.find_peaks import FindPeaksSettings
 
     settings = parse(FindPeaksSettings, load_yaml(config) if config else {})
-    with _total_bar("drawing") as advance:
+    with total_bar("drawing") as advance:
         peaks = find(model, data, output, settings, progress=advance)
     for hit, number in ((True, int(peaks.hit.sum())), (False, int((~peaks.hit).sum()))):
         rate = f": {peaks.rate_per_us(hit=hit):.2f} peaks per us" if number else ""
-        _say(f"{number} waveforms {'with' if hit else 'without'} a hit{rate}")
-    _say(f"peaks: {output / 'peaks.root'}; pictures: {output / 'figures'}")
+        say(f"{number} waveforms {'with' if hit else 'without'} a hit{rate}")
+    say(f"peaks: {output / 'peaks.root'}; pictures: {output / 'figures'}")
 
 
 @app.command()
@@ -387,10 +408,10 @@ def assemble(
     from townsend.api import assemble as join
     from townsend.experiments.drifttube.reconstruction.assemble import render_reconstruction
 
-    with _total_bar("calibrating") as advance:
+    with total_bar("calibrating") as advance:
         reconstruction = join(finder, clusteriser, calibrate, output, jobs=jobs, progress=advance)
-    _print(render_reconstruction(reconstruction))
-    _say(f"reconstruction: {reconstruction}; card: {reconstruction / 'README.md'}")
+    show(render_reconstruction(reconstruction))
+    say(f"reconstruction: {reconstruction}; card: {reconstruction / 'README.md'}")
 
 
 @app.command()
@@ -400,6 +421,12 @@ def reconstruct(
     output: Output,
     config: Annotated[Path | None, typer.Option(help="YAML with polarity, scale, t0_ns, resample, threshold.")] = None,
     jobs: Jobs = None,
+    engine: EngineName = "local",
+    request: RequestFrom = None,
+    request_cpus: Cpus = None,
+    request_memory: Memory = None,
+    max_hours: Hours = None,
+    max_jobs: MaxJobs = None,
 ) -> None:
     """Count clusters in waveforms. Writes times, scores and numbers to ROOT; goes on where a kill left it."""
     from townsend.api import reconstruct as count
@@ -407,10 +434,11 @@ def reconstruct(
     from townsend.experiments.drifttube.reconstruction.reconstruct import ReconstructSettings, render_summary
 
     settings = parse(ReconstructSettings, load_yaml(config) if config else {})
-    with _total_bar("reconstructing") as advance:
-        count(reconstruction, files, output, settings, jobs=jobs, progress=advance)
-    _print(render_summary(output))
-    _say(f"numbers, times and scores: {output / 'clusters-*.root'}; summary: {output / 'summary.json'}")
+    site = site_of(engine, output, request, request_cpus, request_memory, max_hours, max_jobs)
+    with total_bar("reconstructing") as advance:
+        count(reconstruction, files, output, settings, jobs=jobs, site=site, progress=advance)
+    show(render_summary(output))
+    say(f"numbers, times and scores: {output / 'clusters-*.root'}; summary: {output / 'summary.json'}")
 
 
 @app.command()
@@ -421,65 +449,10 @@ def report(
     """Write one page a colleague can open. Verdicts come first, then figures, waveforms, how to repeat it."""
     from townsend.api import report as write_report
 
-    _say(f"report: {write_report(run, output)}")
+    say(f"report: {write_report(run, output)}")
 
 
-def _say(line: str) -> None:
-    """Print a line; a name in it may come from anywhere and must not steer the terminal."""
-    typer.echo(printable(line))
-
-
-def _print(renderable: Any) -> None:
-    from rich.console import Console
-
-    console = Console(soft_wrap=False)
-    if not console.is_terminal:
-        console.width = 160
-    console.print(renderable)
-
-
-@contextmanager
-def _bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    with _progress() as progress:
-        task = progress.add_task(label, total=total)
-        yield lambda done: progress.advance(task, done)
-
-
-@contextmanager
-def _total_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    with _progress() as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextmanager
-def _named_bar() -> Iterator[Callable[[str, int, int | None], None]]:
-    with _progress() as progress:
-        task = progress.add_task("", total=None)
-        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
-
-
-def _progress() -> Any:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+add_farm_commands(app)
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def final_news(engine: LocalEngine) -> dict[str, Message]:
 def test_unit_survives_json_and_a_torn_one_is_refused(tmp_path: Path) -> None:
     whole = unit("a", tmp_path, x=1)
     assert WorkUnit.from_json(json.loads(json.dumps(whole.to_json()))) == whole
-    with pytest.raises(InputError, match="name, function, arguments and folder"):
+    with pytest.raises(InputError, match="name, function, arguments, folder, inputs and outputs"):
         WorkUnit.from_json({"name": "a"})
 
 

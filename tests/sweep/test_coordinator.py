@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,7 @@ def settings(sample: Path, **changes: Any) -> SweepSettings:
 class InProcess:
     """Stands for the local engine where processes do not matter: units run in `poll`."""
 
-    def __init__(self, jobs: int, logs: Path, options: Sequence[str] = ()) -> None:
+    def __init__(self, site: None, run: Path, jobs: int, build: Path | None = None) -> None:
         self.units: list[WorkUnit] = []
 
     def __enter__(self) -> InProcess:
@@ -76,7 +75,7 @@ class InProcess:
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LocalEngine", InProcess)
+    monkeypatch.setattr(room, "open_engine", InProcess)
 
 
 def board(run: Path) -> list[FitRecord]:
@@ -138,7 +137,7 @@ def test_order_of_ends_does_not_change_results(
             self.units.reverse()
             return super().poll(timeout_s)
 
-    monkeypatch.setattr(room, "LocalEngine", Backward)
+    monkeypatch.setattr(room, "open_engine", Backward)
     backward = sweep(settings(bump_sample, **given), tmp_path / "backward", jobs=1)
     assert board(forward) == board(backward)
     assert len(board(forward)) == 4
@@ -362,7 +361,7 @@ def test_disk_full_in_a_worker_is_the_same_sentence(
         def poll(self, timeout_s: float) -> list[Message]:
             return [Message(self.units[0].name, News.FAILED, "OSError: full", {"errno": errno.ENOSPC})]
 
-    monkeypatch.setattr(room, "LocalEngine", Full)
+    monkeypatch.setattr(room, "open_engine", Full)
     with pytest.raises(InputError, match="must have room for records"):
         sweep(settings(bump_sample), tmp_path / "run")
 
@@ -372,7 +371,7 @@ def test_refusal_of_a_worker_is_passed_on(bump_sample: Path, tmp_path: Path, mon
         def poll(self, timeout_s: float) -> list[Message]:
             return [Message(self.units[0].name, News.REFUSED, "rule (value); remedy")]
 
-    monkeypatch.setattr(room, "LocalEngine", Refusing)
+    monkeypatch.setattr(room, "open_engine", Refusing)
     with pytest.raises(InputError, match=r"^rule \(value\); remedy$"):
         sweep(settings(bump_sample), tmp_path / "run")
 

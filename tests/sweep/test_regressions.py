@@ -61,13 +61,13 @@ def printed(renderable: Any) -> str:
 @pytest.fixture(scope="module")
 def line(toy_tasks: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with `sample`, `reader`, the sweep `run` and the `model` chosen; not to be changed."""
-    from engine_here import EngineHere
+    from engine_here import open_engine_here
 
     place = tmp_path_factory.mktemp("spikes")
     write_json(place / "sample" / "spikes.json", {"share": 0.4})
     write_json(place / "reader" / "reader.json", {"seen": 0.9})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("townsend.sweep.coordinator.LocalEngine", EngineHere)
+        patch.setattr("townsend.sweep.coordinator.open_engine", open_engine_here)
         run = sweep(settings(place), place / "run")
     choose(run, place / "model")
     return place
@@ -159,7 +159,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
         msg = "a finished sweep is trained again"
         raise AssertionError(msg)
 
-    monkeypatch.setattr("townsend.sweep.coordinator.LocalEngine.submit", train)
+    monkeypatch.setattr("townsend.engines.local.LocalEngine.submit", train)
 
 
 @pytest.mark.usefixtures("no_training")

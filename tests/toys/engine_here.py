@@ -1,9 +1,8 @@
-"""Stands for `LocalEngine` in tests: work is done in this process, where Keras is loaded once for all of them."""
+"""Stands for `open_engine` in tests: work is done in this process, where Keras is loaded once for all of them."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,16 @@ from townsend.engines.base import Message, News, WorkUnit
 from townsend.errors import TownsendError
 
 
+def open_engine_here(site: None, run: Path, jobs: int, build: Path | None = None) -> EngineHere:
+    """Return an engine of this process."""
+    return EngineHere(build)
+
+
 class EngineHere:
     """Does the work of `LocalEngine` in this process, where Keras is loaded once for all tests."""
 
-    def __init__(self, jobs: int, logs: Path, options: Sequence[str] = ()) -> None:
-        self.build = Path(options[1]) if options else None
+    def __init__(self, build: Path | None = None) -> None:
+        self.build = build
         self.queue: deque[WorkUnit] = deque()
 
     def __enter__(self) -> EngineHere:
@@ -26,6 +30,10 @@ class EngineHere:
 
     def submit(self, unit: WorkUnit) -> None:
         self.queue.append(unit)
+
+    @property
+    def outstanding(self) -> int:
+        return len(self.queue)
 
     def poll(self, timeout_s: float) -> list[Message]:
         from townsend.worker import run_unit

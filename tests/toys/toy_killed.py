@@ -3,7 +3,7 @@
 `TOWNSEND_TEST_KILLS` names a folder. Every epoch trained is a line of `trained` in it, every write one of `writes`. Its
 file `kills` is a list of JSON lines {role, count, moment, victim}: the process of that role ("coordinator" or "worker")
 dies, or kills its parent, at its count-th write; `moment` is "torn" (half of the file is written), "whole" (not yet
-renamed) or "renamed".
+renamed) or "renamed". With `TOWNSEND_TEST_TRAINER=keras` the networks are those of Keras, which note no epochs.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _note(name: str, line: str) -> None:
 
 
 def _install() -> None:
-    """Take the place of Keras, and look at every write of this process."""
+    """Take the place of Keras, unless it is wanted, and look at every write of this process."""
     role = "worker" if Path(sys.argv[0]).name == "worker.py" else "coordinator"
     flush, written = files._flush_to_disk, 0
 
@@ -113,8 +113,9 @@ def _install() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     files._flush_to_disk = flush_or_die
-    bracket.open_trainer = lambda *given: NumpyTrainer()
-    bracket.keep_compiled = lambda folder: None
+    if os.environ.get("TOWNSEND_TEST_TRAINER") != "keras":
+        bracket.open_trainer = lambda *given: NumpyTrainer()
+        bracket.keep_compiled = lambda folder: None
     bracket._HOLD_S = 0.0  # every step is a write, at which a process can be killed
 
 

@@ -12,6 +12,7 @@ from townsend.errors import ConfigError, InputError
 from townsend.networks.build_file import BuildFile, check_build, load_build
 from townsend.networks.torch_module import TorchNetwork, arrays_of, put_arrays
 from townsend.tasks.base import Arrays, Split
+from townsend.training.interruption import Interrupted, forget_stop, request_stop
 from townsend.training.keras_trainer import TrainSettings
 from townsend.training.progress import Progress
 from townsend.training.records import Fit, Outcome, Rung
@@ -136,6 +137,21 @@ def test_a_rung_in_epochs_is_on_the_way_to_the_end(build: BuildFile, arrays: Arr
     assert (rest.outcome, rest.epochs, end.outcome, end.epochs) == (None, 2, Outcome.FINISHED, 5)
     for name, curve in rest.curves.items():
         np.testing.assert_array_equal(curve, end.curves[name][:2])
+
+
+def test_module_that_is_asked_to_stop_ends_after_its_epoch_unless_it_is_the_last(
+    build: BuildFile, arrays: Arrays
+) -> None:
+    undisturbed = trained(build, arrays)
+    request_stop()
+    try:
+        with pytest.raises(Interrupted, match=r"asked to stop \(in epoch 1 of 6\); repeat"):
+            trained(build, arrays)
+        assert trained(build, arrays, epochs=1).outcome is Outcome.FINISHED
+    finally:
+        forget_stop()
+    for a, b in zip(trained(build, arrays).weights, undisturbed.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_loss_that_is_not_finite_is_a_divergence(build: BuildFile, arrays: Arrays) -> None:

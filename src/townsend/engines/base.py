@@ -4,7 +4,7 @@ What to use when
 ----------------
 - `WorkUnit`: a registered function, JSON arguments and a folder; all that an engine carries.
 - `Message`: what an engine has to say about a unit: progress, done, refused, failed or lost.
-- `Engine`: the protocol: submit, poll, close.
+- `Engine`: the protocol: submit, poll, close. `townsend.engines.engine` opens one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from townsend.errors import InputError
 
@@ -29,12 +30,17 @@ class WorkUnit:
         function: name of a function that the worker has registered.
         arguments: JSON-like arguments.
         folder: where the function reads and writes.
+        inputs: files and folders that it reads: relative to `folder`, where they need not be there; or absolute, as its
+            arguments name them.
+        outputs: files, and folders of files, that it writes, relative to `folder`.
     """
 
     name: str
     function: str
     arguments: Mapping[str, Any]
     folder: Path
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-like copy."""
@@ -43,6 +49,8 @@ class WorkUnit:
             "function": self.function,
             "arguments": dict(self.arguments),
             "folder": str(self.folder),
+            "inputs": list(self.inputs),
+            "outputs": list(self.outputs),
         }
 
     @staticmethod
@@ -52,9 +60,11 @@ class WorkUnit:
         Raises InputError when a key is missing.
         """
         try:
-            return WorkUnit(value["name"], value["function"], value["arguments"], Path(value["folder"]))
+            places = tuple(value["inputs"]), tuple(value["outputs"])
+            return WorkUnit(value["name"], value["function"], value["arguments"], Path(value["folder"]), *places)
         except (KeyError, TypeError) as error:
-            msg = f"a work unit must have name, function, arguments and folder (problem with {error}); write it anew"
+            rule = "a work unit must have name, function, arguments, folder, inputs and outputs"
+            msg = f"{rule} (problem with {error}); write it anew"
             raise InputError(msg) from None
 
 
@@ -67,6 +77,7 @@ class News(StrEnum):
     FAILED = "failed"
     LOST = "lost"
     OUT_OF_MEMORY = "out of memory"
+    OUT_OF_TIME = "out of time"
 
     @property
     def final(self) -> bool:
@@ -81,7 +92,8 @@ class Message:
     Arguments:
         unit: its name.
         news: progress (`body` is what the function reported), done, refused (a condition the user can mend, `detail` is
-            the sentence), failed (another exception), lost or out of memory (its process died as often as is allowed).
+            the sentence), failed (another exception), lost, out of memory or out of time (its process died as often as
+            is allowed).
         detail: text of the error, or how the process died.
         body: JSON-like report of the function.
     """
@@ -93,7 +105,21 @@ class Message:
 
 
 class Engine(Protocol):
-    """Where work units run."""
+    """Where work units run; a context manager that closes itself.
+
+    A unit that was submitted is heard of until one of its messages is final; then its name may be used again.
+    """
+
+    @property
+    def outstanding(self) -> int:
+        """Return the number of units of which a final message is still to come."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def submit(self, unit: WorkUnit) -> None:
         """Queue a unit."""

@@ -25,7 +25,7 @@ from townsend.engines.base import Message, News, WorkUnit
 from townsend.engines.memory import memory_kills
 from townsend.errors import InputError
 
-__all__ = ["LocalEngine", "usable_cores", "worker_environment"]
+__all__ = ["LocalEngine", "thread_environment", "usable_cores", "worker_environment"]
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,17 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def thread_environment(threads: int) -> dict[str, str]:
+    """Return the variables by which the libraries keep to so many threads, and the backend that the user has chosen."""
+    names = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD if threads == 1 else ''}".strip()
+    backend = os.environ.get("KERAS_BACKEND", "jax")
+    return {**dict.fromkeys(names, str(threads)), "XLA_FLAGS": flags, "KERAS_BACKEND": backend}
+
+
 def worker_environment() -> dict[str, str]:
     """Return the environment of a single-threaded worker; what the user has chosen of Keras' backend stays."""
-    environment = dict(os.environ)
-    environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()
-    environment |= {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    environment.setdefault("KERAS_BACKEND", "jax")
-    return environment
+    return {**os.environ, **thread_environment(1)}
 
 
 @dataclass

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from townsend.engines.base import Message, News, WorkUnit
-from townsend.engines.local import LocalEngine, usable_cores
+from townsend.engines.base import Engine, Message, News, WorkUnit
+from townsend.engines.engine import open_engine
+from townsend.engines.local import usable_cores
+from townsend.engines.site import Site
 from townsend.errors import InputError, TownsendError
 from townsend.files import write_json
 from townsend.networks.backend import check_environment
@@ -30,6 +32,7 @@ from townsend.training.losses import is_classification
 from townsend.training.models import check_given
 from townsend.training.record_file import (
     BracketRecord,
+    bracket_files,
     folds_folders,
     read_bracket_record,
     record_path,
@@ -42,7 +45,11 @@ __all__ = ["sweep"]
 log = logging.getLogger(__name__)
 
 _POLL_S = 1.0
-_LOST = {News.LOST: Outcome.LOST, News.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY}
+_LOST = {
+    News.LOST: Outcome.LOST,
+    News.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
+    News.OUT_OF_TIME: Outcome.OUT_OF_TIME,
+}
 
 
 Report = Callable[[int, int], None]
@@ -53,6 +60,7 @@ def sweep(
     run: Path,
     *,
     jobs: int | None = None,
+    site: Site | None = None,
     progress: Report | None = None,
     build: BuildFile | None = None,
 ) -> Path:
@@ -64,7 +72,8 @@ def sweep(
     Arguments:
         settings: of the sweep.
         run: folder, new or of the same sweep.
-        jobs: worker processes, >= 1; one for each usable core when None.
+        jobs: worker processes on this machine, >= 1; one for each usable core when None.
+        site: batch system that trains instead, see `townsend.engines.site.find_site`.
         progress: called with the numbers of fits done and planned, at the start and whenever a fit has ended.
         build: the user's file, for the networks `build` and `torch`; see `townsend.networks.build_file`.
 
@@ -95,7 +104,7 @@ def sweep(
             report = progress or (lambda done, planned: None)
             coordinator = _Coordinator(run.absolute(), full, plan, lease, report, build)
             planned = plan.trials
-            coordinator.run(usable_cores() if jobs is None else jobs)
+            coordinator.run(site, usable_cores() if jobs is None else jobs)
             if plan.trials < planned:
                 write_stopped(run, plan.trials, _because(plan.trials, planned, full.stop_at_gain))
     except OSError as error:
@@ -147,10 +156,9 @@ class _Coordinator:
     def _planned(self) -> int:
         return self._plan.trials * self._settings.folds * self._settings.repeats
 
-    def run(self, jobs: int) -> None:
+    def run(self, site: Site | None, jobs: int) -> None:
         self._report(self._done, self._planned)
-        options = ("--build", str(self._build.path.absolute())) if self._build else ()
-        with LocalEngine(jobs, self._run / "logs", options) as engine:
+        with open_engine(site, self._run, jobs, self._build.path if self._build else None) as engine:
             self._hand_out(engine)
             while self._at_work:
                 self._lease.check()
@@ -158,7 +166,7 @@ class _Coordinator:
                     self._hear(message, engine)
                 self._hand_out(engine)
 
-    def _hand_out(self, engine: LocalEngine) -> None:
+    def _hand_out(self, engine: Engine) -> None:
         """Submit what may begin; brackets with a complete record only tell their results."""
         while brackets := self._plan.ready():
             for bracket in brackets:
@@ -169,19 +177,26 @@ class _Coordinator:
                 else:
                     self._submit(bracket, record, engine)
 
-    def _submit(self, bracket: Bracket, record: BracketRecord, engine: LocalEngine) -> None:
+    def _submit(self, bracket: Bracket, record: BracketRecord, engine: Engine) -> None:
         settings = self._settings
         train = TrainSettings(settings.epochs, settings.patience)
         sha256 = self._build.sha256 if self._build else ""
         work = BracketWork(
             bracket, settings.task, settings.network, train, settings.folds, settings.side_by_side, sha256
         )
-        unit = WorkUnit(f"bracket {bracket.number}", "train_bracket", work.to_json(), self._run)
+        unit = WorkUnit(
+            f"bracket {bracket.number}",
+            "train_bracket",
+            work.to_json(),
+            self._run,
+            inputs=("arrays", *bracket_files(bracket.number)),
+            outputs=bracket_files(bracket.number),
+        )
         write_json(self._run / "brackets" / f"{bracket.number:04d}.json", unit.to_json())
         self._at_work[unit.name] = bracket, record.started
         engine.submit(unit)
 
-    def _hear(self, message: Message, engine: LocalEngine) -> None:
+    def _hear(self, message: Message, engine: Engine) -> None:
         if message.news is News.PROGRESS:
             if message.body:
                 self._count()
@@ -192,7 +207,8 @@ class _Coordinator:
         if message.news is News.FAILED:
             if _is_full(message.body.get("errno"), message.detail):
                 raise _disk_full(self._run)
-            msg = f"{message.unit} could not be worked on ({message.detail}); see {self._run / 'logs'}, mend and repeat"
+            rule = f"{message.unit} could not be worked on ({message.detail})"
+            msg = f"{rule}; see the logs in {self._run}, mend and repeat"
             raise InputError(msg)
         if message.news in _LOST:
             self._give_up(bracket, started, message)
@@ -210,8 +226,12 @@ class _Coordinator:
         record = read_bracket_record(self._run, bracket.number, arrays=False)
         at_work = [fit for fit in bracket.fits if fit.label in record.at_work and fit.label not in record.ended]
         begun = [fit for fit in at_work if record.started[fit.label] > started.get(fit.label, 0)]
+        if not begun and message.news is not News.LOST:
+            # It trained, but its record stayed on another machine: fits are trained in the order of their bracket.
+            begun = [fit for fit in bracket.fits if fit.label not in record.ended][:1]
         if not begun:
-            msg = f"worker processes must live until they train ({message.detail}); see {self._run / 'logs'} and repeat"
+            rule = f"worker processes must live until they train ({message.detail})"
+            msg = f"{rule}; see the logs in {self._run} and repeat"
             raise InputError(msg)
         outcome, lost = _LOST[message.news], list[tuple[FitRecord, dict[str, Any]]]()
         for fit in begun:

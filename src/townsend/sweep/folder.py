@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from townsend.config import dump_yaml, resolved
+from townsend.engines.ledger import JOBS
 from townsend.errors import InputError
 from townsend.files import fingerprint, write_json
 from townsend.sample.provenance import versions
@@ -30,7 +31,7 @@ __all__ = ["forget_arrays", "make_folder", "open_folder", "tidy"]
 
 log = logging.getLogger(__name__)
 
-_OWN = ("coordinator.lease", "logs", "sweep.yaml")
+_OWN = ("coordinator.lease", "logs", JOBS, "sweep.yaml")
 _WHERE_ONLY = ("sample",)  # its contents are compared, not its place
 _WRITTEN = ("", "arrays", "brackets", "records")
 

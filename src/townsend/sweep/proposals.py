@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from townsend.sweep.conditions import Drawn, configure
 from townsend.sweep.hyperparameter import Range, Space
@@ -84,9 +86,10 @@ class Proposals:
         while self._told <= number - self._lag:
             self._tell(self._open.pop(self._told), self._waiting.pop(self._told))
             self._told += 1
-        trial = self._open[number] = self._study.ask()
-        self._asked += 1
-        return configure(self._space, lambda name, of: _suggested(trial, name, of))
+        with threadpool_limits(1) if self._kind.one_thread else nullcontext():
+            trial = self._open[number] = self._study.ask()
+            self._asked += 1
+            return configure(self._space, lambda name, of: _suggested(trial, name, of))
 
     def tell(self, record: FitRecord) -> None:
         """Take the result of a trial, in any order.

@@ -41,6 +41,7 @@ class SamplerKind:
         objectives: how many it can better together.
         conditions: whether it learns about a hyperparameter that only some configurations have.
         package: module it needs beside Optuna, its name, and what to install; None for none.
+        one_thread: whether it must be kept from taking all cores, on which workers train.
     """
 
     make: Callable[[int, int], BaseSampler]
@@ -48,6 +49,7 @@ class SamplerKind:
     objectives: int = 2
     conditions: bool = False
     package: tuple[str, str, str] | None = None
+    one_thread: bool = False
 
 
 def check_sampler(settings: SweepSettings) -> None:
@@ -148,7 +150,7 @@ def _walk(seed: int, trials: int) -> BaseSampler:
 
 SAMPLERS: Mapping[str, SamplerKind] = {
     "tpe": SamplerKind(_tpe, conditions=True),
-    "gp": SamplerKind(_gp, package=("torch", "PyTorch", "townsend[torch]")),
+    "gp": SamplerKind(_gp, package=("torch", "PyTorch", "townsend[torch]"), one_thread=True),
     "cmaes": SamplerKind(_cmaes, objectives=1, package=("cmaes", "the package cmaes", "it")),
     "nsga2": SamplerKind(_nsga2),
     "walk": SamplerKind(_walk, bad_as_worst=False, objectives=1, conditions=True),

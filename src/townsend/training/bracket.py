@@ -1,6 +1,7 @@
 """The fits of a bracket: trained from rung to rung and halved at each.
 
-What has ended is on disk before the next fit begins, or a second later: a killed process repeats no more than that.
+What has ended is on disk before the next fit begins, or a second later: a killed process repeats no more than that. One
+that is asked to stop (`townsend.training.interruption`) repeats nothing: its fits rest at the epoch they are at.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from townsend.engines.usage import peak_memory_mb, reset_peak_memory
 from townsend.errors import InputError, TownsendError
 from townsend.networks.build_file import BuildFile
 from townsend.networks.compiled import keep_compiled
@@ -26,12 +28,12 @@ from townsend.tasks.base import Arrays, Task
 from townsend.tasks.registry import find_task
 from townsend.training.checkpoint import read_checkpoint, remove_checkpoints, write_checkpoint
 from townsend.training.figure import better_first
+from townsend.training.interruption import Interrupted, stop_requested
 from townsend.training.keras_trainer import KerasTrainer, Make, TrainSettings
 from townsend.training.models import make_trainer
 from townsend.training.progress import Progress, Trainer
 from townsend.training.record_file import folds_folders, read_bracket_record, write_bracket_record
 from townsend.training.records import Bracket, Fit, FitRecord, Outcome, Rung
-from townsend.training.usage import peak_memory_mb, reset_peak_memory
 
 __all__ = ["BracketWork", "open_trainer", "train_bracket"]
 
@@ -91,7 +93,8 @@ def train_bracket(
         build: the user's file, where `network` needs one.
 
     A fit that fails leaves a record that says so, and the next one begins. Raises TownsendError when something the
-    user can mend stops every fit, OSError when a record cannot be written.
+    user can mend stops every fit, OSError when a record cannot be written, Interrupted when a stop was requested and
+    fits are left: all that they have come to is on disk then, and the same call goes on from there.
     """
     keep_compiled(run / "programs")
     task = find_task(work.task)
@@ -121,7 +124,7 @@ class _Training:
         self._arrays = [Arrays.load(folder) for folder in folds_folders(run, work.folds)]
         self._record = read_bracket_record(run, work.bracket.number)
         left = [fit.label for fit in work.bracket.fits if fit.label not in self._record.ended]
-        # A process has died at this bracket before: each step goes to disk, so that it is known at which fit.
+        # A process has ended at this bracket before: each step goes to disk, so that it is known at which fit.
         self._wary = bool(self._record.started)
         self._held: list[FitRecord] = []
         self._saved_s = -math.inf
@@ -132,6 +135,9 @@ class _Training:
         """Train all fits from rung to rung."""
         try:
             self._run_rungs()
+        except Interrupted:
+            self._save()  # also where no fit has ended: which ones were set going
+            raise
         finally:
             if self._held:
                 self._save()
@@ -152,6 +158,7 @@ class _Training:
 
     def _advance(self, pack: Sequence[Fit], rung: Rung) -> None:
         """Bring the fits of a pack to a rung, or to their end; what fails together is tried one by one."""
+        self._leave_if_asked()
         self._record = self._record.starting([fit.label for fit in pack])
         self._save_in_time()
         reset_peak_memory()
@@ -159,12 +166,14 @@ class _Training:
             standing = [(fit, self._resting.get(fit.label)) for fit in pack]
             for fit, progress in self._trainer.advance(standing, self._arrays, rung):
                 if progress.outcome is None:
+                    before = self._resting.get(fit.label)
                     write_checkpoint(self._run, self._work.bracket.number, fit.label, progress)
                     self._resting[fit.label] = progress
-                    self._report(None)
+                    if progress.epochs > (before.epochs if before else 0):
+                        self._report(None)
                 else:
                     self._end([self._judged(fit, progress)])
-        except (TownsendError, OSError):
+        except (TownsendError, OSError, Interrupted):
             raise
         except Exception as error:
             left = [fit for fit in pack if fit.label not in self._record.ended]
@@ -174,6 +183,16 @@ class _Training:
                 return
             log.exception("trial %s failed", pack[0].label)
             self._end([(_failed(error, _blank(pack[0])), {})])
+        if any(fit.label not in self._record.ended for fit in pack):
+            self._leave_if_asked()
+
+    def _leave_if_asked(self) -> None:
+        """Raise Interrupted when a stop was requested: fits may rest before the rung, where none is compared."""
+        if stop_requested():
+            ended, fits = len(self._record.ended), len(self._work.bracket.fits)
+            rest = f"{ended} of its {fits} fits have ended, the others rest"
+            msg = f"bracket {self._work.bracket.number} was asked to stop ({rest}); repeat the command to go on"
+            raise Interrupted(msg)
 
     def _halve(self, alive: Sequence[Fit], number: int, rung: Rung) -> Sequence[Fit]:
         """Return the fits of the configurations that go on from a rung; record the others as pruned."""

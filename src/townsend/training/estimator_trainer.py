@@ -6,7 +6,8 @@ What to use when
 
 An estimator trains to its end in one go, so a sweep's epochs and patience mean nothing to it, and a rung in epochs
 finds it ended. With rungs in data it trains on a share of the examples and, at the next rung, anew on a larger one
-that holds the first; so here halving repeats work, at most as much again as the last rung costs.
+that holds the first; so here halving repeats work, at most as much again as the last rung costs. It cannot rest on its
+way either: where a stop is requested, it is trained as far as it was going.
 """
 
 from __future__ import annotations

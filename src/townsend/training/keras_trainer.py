@@ -8,35 +8,34 @@ What to use when
 Losses are those of the examples alone, without the penalties of L1 and L2, so that configurations can be compared. The
 loss on `monitor` decides which weights are kept and when patience ends; where fits stand at a rung is judged by the AUC
 or the mean squared error on `monitor`, which means the same whatever loss a fit is trained with.
+
+Where a stop is requested (`townsend.training.interruption`), a pack rests after the epoch that it is at.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from townsend.errors import InputError
-from townsend.networks.choices import choices_of
 from townsend.networks.programs import architecture
 from townsend.networks.stored import forward
 from townsend.tasks.base import Arrays, Split
-from townsend.training.epochs import Given, State, compile_epochs, compile_watch, epoch_order, start
+from townsend.training.epochs import State, compile_epochs, compile_watch, epoch_order
 from townsend.training.figure import rung_figure
-from townsend.training.hyperparameters import TrainingHyperparameters, batch_of, check_loss, split
+from townsend.training.hyperparameters import batch_of, check_loss, split
+from townsend.training.interruption import stop_requested
 from townsend.training.lanes import Alone, Epoch, Lanes, SideBySide
 from townsend.training.losses import is_classification
-from townsend.training.optimizers import rates
+from townsend.training.member import Member
 from townsend.training.progress import Progress
-from townsend.training.records import Fit, Outcome, Rung
-from townsend.training.schedules import rate
+from townsend.training.records import Fit, Rung
 
 if TYPE_CHECKING:
     import keras
@@ -44,9 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["KerasTrainer", "TrainSettings"]
 
 Make = Callable[[Mapping[str, Any], tuple[int, ...], int], "keras.Model"]
-
-_CURVES = ("loss", "monitor_loss", "accuracy", "monitor_accuracy", "learning_rate")
-_OF_CLASSES = ("accuracy", "monitor_accuracy")
 
 
 @dataclass(frozen=True)
@@ -95,6 +91,8 @@ class KerasTrainer:
     ) -> Iterator[tuple[Fit, Progress]]:
         """Yield the fits of one pack once they stand at the rung or have ended; the same arguments give the same bits.
 
+        Where a stop is requested before that, all of them rest at the epoch they are at, those that have ended too.
+
         Raises InputError when a split is missing or empty, ConfigError on a batch that the sample cannot fill.
         """
         wall, cpu = time.perf_counter(), time.process_time()
@@ -112,7 +110,7 @@ class KerasTrainer:
             if stacked
             else Alone(train, data.on_device, watch, states[0])
         )
-        _train(members, lanes, rung, len(data), batch)
+        reached = _train(members, lanes, rung, len(data), batch)
         for member, stand in zip(members, lanes.stands(), strict=True):
             member.state = stand.state
             if stand.best is not None:
@@ -123,7 +121,7 @@ class KerasTrainer:
             member.wall_s += (time.perf_counter() - wall) * share
             member.cpu_s += (time.process_time() - cpu) * share
             member.compile_s += (seconds + more) * share
-            yield member.fit, member.at_rest(is_classification(self._loss))
+            yield member.fit, member.at_rest(classes=is_classification(self._loss), reached=reached)
 
     def scores(
         self, fit: Fit, progress: Progress, x: NDArray[np.float32], arrays: Sequence[Arrays]
@@ -143,12 +141,12 @@ class KerasTrainer:
             self._data[fold, name] = _Data(arrays[fold].filled(name))
         return self._data[fold, name]
 
-    def _member(self, fit: Fit, progress: Progress | None, arrays: Sequence[Arrays], examples: int) -> _Member:
+    def _member(self, fit: Fit, progress: Progress | None, arrays: Sequence[Arrays], examples: int) -> Member:
         training, _ = split(fit.hyperparameters)
         epochs = training.epochs or self._settings.epochs
         patience = training.patience or self._settings.patience
         loss = check_loss(training.loss, self._loss)
-        member = _Member(fit, training, epochs, patience, loss, self._network(fit, arrays))
+        member = Member(fit, training, epochs, patience, loss, self._network(fit, arrays))
         if progress is not None:
             member.go_on_from(progress)
         return member
@@ -171,91 +169,14 @@ class _Data:
         return jnp.asarray(self.x), jnp.asarray(self.y)
 
 
-@dataclass
-class _Member:
-    """A fit in training."""
+def _train(members: Sequence[Member], lanes: Lanes, rung: Rung, examples: int, batch: int) -> bool:
+    """Let members of equal shapes train until they stand at the rung or have ended, and return True.
 
-    fit: Fit
-    training: TrainingHyperparameters
-    epochs: int
-    patience: int
-    loss: str
-    network: keras.Model
-    epoch: int = 0
-    best_epoch: int = 0
-    figure: float = math.nan
-    outcome: Outcome | None = None
-    detail: str = ""
-    curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _CURVES})
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    compile_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.state: State = start(self.network)
-        self.weights: Sequence[NDArray[Any]] = []
-        self.figures: tuple[float, ...] = ()
-
-    def given(self) -> Given:
-        """Return what its configuration decides of its next epoch."""
-        now = rate(self.training, self.epoch + 1, self.epochs, self.curves["monitor_loss"])
-        return Given(rates(self.training, now), choices_of(self.network))
-
-    def running(self, rung: Rung) -> bool:
-        return self.outcome is None and self.epoch < min(rung.epochs, self.epochs)
-
-    def hear(self, figures: Sequence[float]) -> bool:
-        """Take the curves' values of an epoch; return whether it is the best so far."""
-        self.epoch += 1
-        for name, value in zip(_CURVES, figures, strict=True):
-            self.curves[name].append(value)
-        loss, watched, learning_rate = self.curves["loss"][-1], self.curves["monitor_loss"], figures[-1]
-        if not (math.isfinite(loss) and math.isfinite(watched[-1])):
-            self.outcome = Outcome.DIVERGED
-            rule = f"the loss was not finite in epoch {self.epoch}"
-            self.detail = f"{rule}, with {self.training.optimizer} at the learning rate {learning_rate:g}"
-            return False
-        best = self.best_epoch == 0 or watched[-1] < watched[self.best_epoch - 1]
-        if best:
-            self.best_epoch = self.epoch
-        if self.epoch == self.epochs:
-            self.outcome = Outcome.FINISHED
-        elif self.epoch - self.best_epoch >= self.patience:
-            self.outcome = Outcome.STOPPED_EARLY
-        return best
-
-    def at_rest(self, classes: bool) -> Progress:
-        """Return where it stands."""
-        names = [name for name in _CURVES if classes or name not in _OF_CLASSES]
-        return Progress(
-            outcome=self.outcome,
-            detail=self.detail,
-            curves={name: np.array(self.curves[name], np.float32) for name in names},
-            weights=self.weights,
-            state=_stored(self.state) if self.outcome is None else {},
-            figure=self.figure,
-            figures=(*self.figures, math.nan if self.outcome is Outcome.DIVERGED else self.figure),
-            parameters=sum(math.prod(variable.shape) for variable in self.network.trainable_variables),
-            epochs=self.epoch,
-            best_epoch=self.best_epoch,
-            wall_s=self.wall_s,
-            cpu_s=self.cpu_s,
-            compile_s=self.compile_s,
-        )
-
-    def go_on_from(self, progress: Progress) -> None:
-        """Stand where `at_rest` was called."""
-        self.epoch, self.best_epoch, self.figure = progress.epochs, progress.best_epoch, progress.figure
-        self.outcome, self.detail = progress.outcome, progress.detail
-        self.wall_s, self.cpu_s, self.compile_s = progress.wall_s, progress.cpu_s, progress.compile_s
-        self.curves = {name: [float(value) for value in progress.curves.get(name, ())] for name in _CURVES}
-        self.weights, self.figures = progress.weights, progress.figures
-        self.state = _restored(progress.state, self.state)
-
-
-def _train(members: Sequence[_Member], lanes: Lanes, rung: Rung, examples: int, batch: int) -> None:
-    """Let members of equal shapes train until they stand at the rung or have ended."""
+    Returns False where a stop was requested before that.
+    """
     while any(running := [member.running(rung) for member in members]):
+        if stop_requested():
+            return False
         epochs, batches = [], 0
         for member in members:
             order, weight, batches = epoch_order(examples, batch, member.fit.seed, member.epoch + 1, rung.fraction)
@@ -268,29 +189,7 @@ def _train(members: Sequence[_Member], lanes: Lanes, rung: Rung, examples: int, 
                 for member, going, seen, now in zip(members, running, figures, rates_now, strict=True)
             ]
         )
-
-
-def _stored(state: State) -> dict[str, NDArray[Any]]:
-    """Return a state as named arrays."""
-    import jax
-
-    return {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
-
-
-def _restored(stored: Mapping[str, NDArray[Any]], like: State) -> State:
-    """Return a state from its named arrays.
-
-    Raises InputError when they do not fit the network.
-    """
-    import jax
-
-    leaves, structure = jax.tree.flatten(like)
-    found = [stored.get(str(i)) for i in range(len(leaves))]
-    if any(one is None or one.shape != np.shape(leaf) for one, leaf in zip(found, leaves, strict=True)):
-        msg = "a checkpoint must fit its network (shapes differ); delete the folder checkpoints and repeat the sweep"
-        raise InputError(msg)
-    state: State = jax.tree.unflatten(structure, found)
-    return state
+    return True
 
 
 def _weights(network: keras.Model, state: State) -> list[NDArray[Any]]:

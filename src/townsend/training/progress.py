@@ -30,10 +30,10 @@ class Progress:
         detail: a sentence on a fit that diverged, else "".
         curves: `loss`, `monitor_loss`, ...: one value an epoch.
         weights: of the epoch with the lowest monitored loss, in the order of Keras `get_weights`; or what else stores
-            the model. None kept: the first epoch diverged.
+            the model. None kept: the first epoch diverged, or is still to come.
         state: all else that going on needs, as arrays; empty where the fit has ended.
         figure: on `monitor`, of `weights`: AUC of a classification, mean squared error of a regression; NaN: none.
-        figures: the same at each rest so far, this one included.
+        figures: the same at each rung that the fit has reached, and at its end; a rest on the way adds none.
         parameters: trainable parameters.
         epochs: epochs trained; best_epoch: the one whose weights were kept.
         wall_s, cpu_s: of the whole training; compile_s: share of wall_s spent compiling.
@@ -65,6 +65,10 @@ class Trainer(Protocol):
         self, pack: Sequence[tuple[Fit, Progress | None]], arrays: Sequence[Arrays], rung: Rung
     ) -> Iterator[tuple[Fit, Progress]]:
         """Yield the fits of a pack once they stand at the rung or have ended; the same arguments give the same bits.
+
+        Where a stop is requested (`townsend.training.interruption`), a trainer that can go on from any epoch lets all
+        of a pack rest on the way, their outcome None and their `figures` as before; another one goes on, or raises
+        `Interrupted`.
 
         Arguments:
             pack: fits, with where they stand; None for one that is to begin.

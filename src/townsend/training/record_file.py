@@ -5,6 +5,7 @@ What to use when
 - `read_bracket_record`: how far a bracket has come; an empty record where nothing has been written.
 - `write_bracket_record`: replace the record; arrays first, since the JSON file is the truth.
 - `record_path`, `arrays_path`: where a bracket's two files are.
+- `bracket_files`: all that a bracket reads and writes of its own.
 - `folds_folders`: where the arrays are that a sweep's networks are trained on.
 """
 
@@ -21,11 +22,13 @@ from numpy.typing import NDArray
 
 from townsend.errors import InputError
 from townsend.files import atomic_path, read_json, write_json
+from townsend.training.checkpoint import checkpoints_folder
 from townsend.training.records import FitRecord
 
 __all__ = [
     "BracketRecord",
     "arrays_path",
+    "bracket_files",
     "folds_folders",
     "read_bracket_record",
     "record_path",
@@ -84,6 +87,12 @@ def record_path(run: Path, bracket: int) -> Path:
 def arrays_path(run: Path, bracket: int) -> Path:
     """Return the file of a bracket's curves and weights."""
     return record_path(run, bracket).with_suffix(".npz")
+
+
+def bracket_files(bracket: int) -> tuple[str, ...]:
+    """Return the files and folders that a bracket writes, and goes on from, relative to the sweep's folder."""
+    record = record_path(Path(), bracket)
+    return str(record), str(arrays_path(Path(), bracket)), str(checkpoints_folder(Path(), bracket))
 
 
 def folds_folders(run: Path, folds: int) -> list[Path]:

@@ -22,6 +22,7 @@ class Outcome(StrEnum):
     DEGENERATE = "degenerate"
     DIVERGED = "diverged"
     OUT_OF_MEMORY = "out of memory"
+    OUT_OF_TIME = "out of time"
     LOST = "lost"
     FAILED = "failed"
 
@@ -38,7 +39,8 @@ SENTENCES: Mapping[Outcome, str] = {
     Outcome.DEGENERATE: "the network predicts one class, or one number, only; its figures mean nothing",
     Outcome.DIVERGED: "the loss became NaN or infinite; lower the learning rate",
     Outcome.OUT_OF_MEMORY: "the process was killed for want of memory; ask for more or lower the batch size",
-    Outcome.LOST: "the process ended without a word, twice; look at the machine's log",
+    Outcome.OUT_OF_TIME: "the job's time did not suffice to get any further; ask for more hours",
+    Outcome.LOST: "the process ended without a word, again and again; look at the machine's log",
     Outcome.FAILED: "an error stopped the training; its text is in `detail`",
 }
 

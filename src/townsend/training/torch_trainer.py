@@ -6,8 +6,8 @@ What to use when
 - `check_torch`: are the training hyperparameters ones that it knows?
 
 A module trains anew to each rung, through the same epochs as before and on, or on a larger share of the examples; so
-halving repeats work, at most as much again as the last rung costs. For a classification it ends in a probability, so
-with a Sigmoid.
+halving repeats work, at most as much again as the last rung costs. Where a stop is requested, a module ends after its
+epoch and later begins anew. For a classification it ends in a probability, so with a Sigmoid.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from townsend.tasks.base import Arrays
 from townsend.training.estimator_trainer import part_of
 from townsend.training.figure import rung_figure
 from townsend.training.hyperparameters import TrainingHyperparameters, batch_of, split
+from townsend.training.interruption import Interrupted, stop_requested
 from townsend.training.keras_trainer import TrainSettings
 from townsend.training.losses import is_classification
 from townsend.training.progress import Progress
@@ -65,7 +66,8 @@ class TorchTrainer:
     ) -> Iterator[tuple[Fit, Progress]]:
         """Yield each fit once it is trained to the rung's epochs, on its share of the examples, or has ended.
 
-        Raises InputError when skorch is missing or a split is empty, and whatever the module raises.
+        Raises InputError when skorch is missing or a split is empty, Interrupted after an epoch when a stop is
+        requested, and whatever the module raises.
         """
         for fit, before in pack:
             progress = self._trained(fit, arrays[fit.fold], rung)
@@ -139,10 +141,11 @@ def _net(
     loss: str,
 ) -> Any:
     torch, skorch = torch_and_skorch()
-    from skorch.callbacks import EarlyStopping
+    from skorch.callbacks import Callback, EarlyStopping
     from skorch.dataset import Dataset
     from skorch.helper import predefined_split
 
+    leaving = type("Leaving", (Callback,), {"on_epoch_end": _leave_if_asked})()
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
     options: dict[str, Any] = {}
     if training.optimizer in ("momentum", "nesterov"):
@@ -158,11 +161,18 @@ def _net(
         batch_size=batch,
         iterator_train__shuffle=True,
         train_split=predefined_split(Dataset(*watched)),
-        callbacks=[EarlyStopping(patience=patience, threshold=0, load_best=True, sink=lambda text: None)],
+        callbacks=[EarlyStopping(patience=patience, threshold=0, load_best=True, sink=lambda text: None), leaving],
         verbose=0,
         device="cpu",
         **options,
     )
+
+
+def _leave_if_asked(callback: Any, net: Any, **told: Any) -> None:
+    """Raise Interrupted after an epoch that is not the last: a process killed later would have lost no less."""
+    if stop_requested() and len(net.history) < net.max_epochs:
+        msg = f"training was asked to stop (in epoch {len(net.history)} of {net.max_epochs}); repeat the command"
+        raise Interrupted(msg)
 
 
 def _columns(arrays: Arrays, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

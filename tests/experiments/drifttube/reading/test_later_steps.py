@@ -11,7 +11,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
-from engine_here import EngineHere
+from engine_here import open_engine_here
 from hand_made import write_clusteriser, write_finder
 
 from townsend.api import assemble, find_peaks, read, reconstruct
@@ -128,7 +128,7 @@ def test_peaks_are_found_in_it(taken: Path, parts: tuple[Path, Path], tmp_path: 
 def test_it_calibrates_and_is_reconstructed(
     taken: Path, parts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("townsend.experiments.drifttube.reconstruction.run.LocalEngine", EngineHere)
+    monkeypatch.setattr("townsend.experiments.drifttube.reconstruction.run.open_engine", open_engine_here)
     reconstruction = assemble(*parts, taken, tmp_path / "reco")
     assert read_sealed(reconstruction / "card.json")["calibration"]["thirds"] == []
     output = reconstruct(reconstruction, [taken], tmp_path / "counted")
@@ -144,7 +144,7 @@ def test_it_calibrates_and_is_reconstructed(
 def test_waveforms_of_another_program_are_new_to_networks_of_simulated_ones(
     taken: Path, parts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("townsend.experiments.drifttube.reconstruction.run.LocalEngine", EngineHere)
+    monkeypatch.setattr("townsend.experiments.drifttube.reconstruction.run.open_engine", open_engine_here)
     calibration = simulate_drifttube(200, tmp_path / "mc", UNIFORM.model_copy(update={"seed": 99}))
     reconstruction = assemble(*parts, calibration, tmp_path / "reco")
     output = reconstruct(reconstruction, [taken], tmp_path / "counted")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_here import EngineHere
+from engine_here import open_engine_here
 from hand_made import CALIBRATION_SEED, write_clusteriser, write_finder, write_model
 
 from townsend.config import parse
@@ -16,7 +16,7 @@ from townsend.experiments.drifttube.simulation.simulate import simulate_drifttub
 
 
 def work_here(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("townsend.experiments.drifttube.reconstruction.run.LocalEngine", EngineHere)
+    patch.setattr("townsend.experiments.drifttube.reconstruction.run.open_engine", open_engine_here)
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from townsend.engines.ledger import Ledger
+from townsend.engines.request import Request
+from townsend.engines.usage import Usage
 from townsend.errors import InputError
 from townsend.evaluate.verdict import Verdict
 from townsend.experiments.drifttube.reconstruction.output import read_reconstructed
@@ -288,9 +291,16 @@ def summary_without_figures(run: Path) -> None:
     write_json(run / "out" / "summary.json", {**value, "figures": {"mean_clusters": "many"}})
 
 
+def damaged_ledger(run: Path) -> None:
+    (run / "peaks-run" / "jobs").mkdir()
+    (run / "peaks-run" / "jobs" / "ledger.jsonl").write_text('{"folder": "0123", "inode": 1}\n{"submitted": "0007"}\n')
+
+
+@pytest.mark.usefixtures("blank")
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (damaged_ledger, r"line 2 of .*peaks-run/jobs/ledger\.jsonl"),
         (summary_without_figures, r"out/summary\.json"),
         (edited_card, r"clusteriser/card\.json.*edited"),
         (torn_simulation, r"mc-test/simulation\.json"),
@@ -315,6 +325,48 @@ def test_a_page_that_is_not_ours_is_kept(whole_run: Path, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="another file"):
         report(whole_run, other)
     assert other.read_text() == "mine"
+
+
+# ---- jobs
+
+
+def one_job(folder: Path, unit: str) -> None:
+    """A ledger of one job, as wide of the mark as that of the slides."""
+    ledger = Ledger(folder)
+    batch = ledger.intend(Request(cpus=4, memory_mb=5000, disk_mb=2000, max_hours=2), [unit])
+    ledger.submitted(batch, ["17.0"])
+    used = Usage(wall_s=862, cpu_s=1430.92, memory_mb=826, disk_mb=12, host="node7")
+    ledger.end("0000-0", "done", "status 0", used, Usage(wall_s=880, memory_mb=840))
+    ledger.close()
+
+
+@pytest.mark.usefixtures("blank")
+def test_what_jobs_used_stands_beside_what_they_asked_for_in_each_part(
+    some_run: Copy, measured: Callable[[Path], None], tmp_path: Path
+) -> None:
+    run = some_run()
+    measured(run)
+    places = {"mc-test": "simulation", "peaks-run": "finder", "out": "numbers", "beam": "real"}
+    for name in places:
+        one_job(run / name, "bracket 0")
+    text = report(run, tmp_path / "report.html").read_text()
+    for name, place in places.items():
+        section = plain(text[text.index(f'<section id="{place}"') :].partition("</section>")[0])
+        assert section.count("What the jobs of") == 1
+        said = section[section.index(f"What the jobs of {name} took") :]
+        assert "memory: 5,000 MB asked for, 826 MB used; 1,100 MB would do" in said
+        assert "--request auto asks for request_cpus 2, request_memory 1100MB" in said
+        assert "CPUs 1 1.66 1.66 4 42 % not sampled not sampled" in said
+        assert "run time 1 14 min 22 s 14 min 22 s 2 h a job 12 % 14 min 40 s 14 min 40 s" in said
+        assert ("trial 15, the best, and its job 0000-0 on node7" in said) == (name == "peaks-run")
+
+
+@pytest.mark.usefixtures("blank")
+def test_a_sweep_without_jobs_says_what_training_took(whole_run: Path, tmp_path: Path) -> None:
+    words = plain(report(whole_run / "clusters-run", tmp_path / "report.html").read_text())
+    assert "What the jobs" not in words
+    assert "clusters-run: what training one configuration took, by its own record" in words
+    assert "memory 4 702 MB 703 MB 700 MB" in words
 
 
 # ---- measured traces

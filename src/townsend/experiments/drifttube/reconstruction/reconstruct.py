@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from townsend.config import resolved
+from townsend.engines.ledger import JOBS
+from townsend.engines.site import Site
 from townsend.errors import InputError
 from townsend.experiments.drifttube.reconstruction.folder import check_reconstruction
 from townsend.experiments.drifttube.reconstruction.inputs import InputFile, ReconstructSettings, expand, open_inputs
@@ -33,7 +35,7 @@ __all__ = ["ReconstructSettings", "reconstruct", "render_summary"]
 log = logging.getLogger(__name__)
 
 _HALF_WRITTEN = (".clusters-*.root", ".reconstruction.*.json", ".summary.*.json")
-_HARMLESS = ("coordinator.lease", "logs")
+_HARMLESS = ("coordinator.lease", "logs", JOBS)
 
 
 def reconstruct(
@@ -43,6 +45,7 @@ def reconstruct(
     settings: ReconstructSettings | None = None,
     *,
     jobs: int | None = None,
+    site: Site | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Count the clusters of every waveform of `files`; killed at any moment, the same call goes on.
@@ -55,7 +58,8 @@ def reconstruct(
         files: ROOT or NPZ files, folders of shards, or patterns of such.
         output: folder; new, empty, or of the same call; receives what `reconstructed` describes.
         settings: polarity, scale, time of the track and such.
-        jobs: worker processes, >= 1; one for each usable core when None.
+        jobs: worker processes on this machine, >= 1; one for each usable core when None.
+        site: batch system that works instead, see `townsend.engines.site.find_site`.
         progress: called with the numbers of waveforms done and in all.
 
     Returns the folder. Raises InputError when reconstruction, files or folder cannot be used or do not fit each other,
@@ -75,7 +79,7 @@ def reconstruct(
         missing = missing_blocks(works)
         if missing:
             (output / SUMMARY).unlink(missing_ok=True)  # of a folder that was whole and has lost a block
-        run_blocks(works, missing, jobs, progress, lease.check)
+        run_blocks(works, missing, jobs, progress, lease.check, site)
         if not (output / SUMMARY).is_file():
             write_json(output / SUMMARY, summarise(list(works), known, inputs, settings))
     return output

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from townsend.engines.base import Message, News, WorkUnit
-from townsend.engines.local import LocalEngine, usable_cores
+from townsend.engines.engine import open_engine
+from townsend.engines.local import usable_cores
+from townsend.engines.site import Site
 from townsend.errors import InputError
 from townsend.experiments.drifttube.reconstruction.blocks import Block
 from townsend.experiments.drifttube.reconstruction.inputs import InputFile, ReconstructSettings
@@ -61,6 +63,7 @@ def run_blocks(
     jobs: int | None,
     progress: Callable[[int, int], None],
     check: Callable[[], None] = lambda: None,
+    site: Site | None = None,
 ) -> None:
     """Do the missing blocks.
 
@@ -69,6 +72,7 @@ def run_blocks(
         jobs: worker processes, >= 1; one for each usable core when None. Their logs are in `logs/` beside the blocks.
         progress: called with the numbers of waveforms done and in all, at the start and after each block.
         check: called again and again; raises when the work must end.
+        site: batch system that works instead of this machine.
 
     Raises InputError when a block cannot be done; those that are done stay.
     """
@@ -80,10 +84,9 @@ def run_blocks(
         return
     output = missing[0].parent.absolute()
     jobs = usable_cores() if jobs is None else jobs
-    with LocalEngine(min(jobs, len(missing)), output / "logs") as engine:
+    with open_engine(site, output, min(jobs, len(missing))) as engine:
         for name, path in at_work.items():
-            arguments = {**works[path].to_json(), "output": name}
-            engine.submit(WorkUnit(name, "reconstruct_shard", arguments, output))
+            engine.submit(_unit(works[path], name, output))
         while at_work:
             check()
             for message in engine.poll(_POLL_S):
@@ -96,13 +99,19 @@ def run_blocks(
                 progress(done, total)
 
 
+def _unit(work: ShardWork, name: str, output: Path) -> WorkUnit:
+    arguments = {**work.to_json(), "output": name}
+    inputs = (str(work.reconstruction), str(work.block.path))
+    return WorkUnit(name, "reconstruct_shard", arguments, output, inputs=inputs, outputs=(name,))
+
+
 def _failure(message: Message, path: Path, work: ShardWork) -> str:
     if message.news is News.REFUSED:
         return message.detail
     if message.body.get("errno") == errno.ENOSPC:
         return f"the disk of {path.parent} must have room (it is full); make some and run the same command again"
     rows = f"waveforms {work.block.start} to {work.block.stop - 1} of {work.block.path}"
-    what = f"{rows} could not be reconstructed ({message.detail}); see {path.parent / 'logs'}"
+    what = f"{rows} could not be reconstructed ({message.detail}); see the logs in {path.parent}"
     if message.news is News.OUT_OF_MEMORY:
-        return f"{what}: the memory did not suffice, repeat with fewer --jobs"
+        return f"{what}: the memory did not suffice, repeat with fewer --jobs or a larger --request-memory"
     return f"{what}, mend and run the same command again"

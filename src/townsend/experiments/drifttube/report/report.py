@@ -27,6 +27,7 @@ from townsend.experiments.drifttube.report.sweeps import resource_section, sweep
 from townsend.experiments.drifttube.report.traces import example_section, real_section
 from townsend.report.markup import Markup, bullets, join, paragraph, tag, verdict_list
 from townsend.report.page import Section, check_page, page, write_page
+from townsend.report.resources import job_part
 from townsend.sample.provenance import versions
 
 __all__ = ["report"]
@@ -71,15 +72,19 @@ def _sections(parts: Parts, counted: Reconstructed | None, seen: Ionization | No
     yield Section("figures", "Figures", headline(parts, counted))
     sample = parts.sample_for("test", "clusteriser", "calibration", "finder")
     if sample is not None and seen is not None:
-        yield Section("simulation", "What was simulated", simulation_section(parts, sample, seen))
+        taken = [job_part(part.path) for part in parts.samples]
+        yield Section("simulation", "What was simulated", join(simulation_section(parts, sample, seen), *taken))
     yield Section("waveforms", "Example waveforms", example_section(parts) or join())
     yield Section("finder", "Finding peaks", sweep_section(parts.finder, PEAKS))
     yield Section("clusteriser", "Counting clusters", sweep_section(parts.clusteriser, CLUSTERS))
     if parts.finder.sweep or parts.clusteriser.sweep:
         yield Section("resources", "What the trainings took", resource_section(parts))
-    if counted is not None:
-        yield Section("numbers", "True, detected and predicted numbers", count_section(parts, counted))
-    yield Section("real", "Measured traces", real_section(parts) or join())
+    if parts.result is not None and counted is not None:
+        taken = [job_part(parts.result.path)]
+        title = "True, detected and predicted numbers"
+        yield Section("numbers", title, join(count_section(parts, counted), *taken))
+    taken = [job_part(part.path) for part in parts.real if isinstance(part, OutputPart)]
+    yield Section("real", "Measured traces", join(real_section(parts) or join(), *taken))
     yield Section("repeat", "How to repeat it", repeat_section(parts))
     yield Section("origin", "Seeds, hashes, versions", origin_section(parts))
     yield Section("citation", "What to cite", citation_section(parts))

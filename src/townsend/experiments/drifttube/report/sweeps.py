@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import median
 
+from townsend.engines.usage import duration
 from townsend.experiments.drifttube.report.links import Line, Parts
 from townsend.experiments.drifttube.report.parts import CLUSTERS, ModelPart, SweepPart
 from townsend.experiments.drifttube.report.slides import SLIDES, Cost
@@ -22,6 +23,7 @@ from townsend.report.embed import drawn
 from townsend.report.figures import Drawing, board_figures, model_figures
 from townsend.report.markup import Content, Markup, data_table, details, join, paragraph, picture, tag, verdict_list
 from townsend.report.regression_figures import comparison_figure
+from townsend.report.resources import sweep_part
 from townsend.report.sweep_figures import search_figures
 from townsend.sweep.board import Board
 from townsend.sweep.board_verdicts import shown, shown_value
@@ -104,7 +106,7 @@ def metric_of(model: ModelPart, name: str, where: str = "test") -> Metric:
 
 
 def sweep_section(line: Line, task: str) -> Markup:
-    """Return the board of a sweep, the figures of its best and what the chosen network is worth."""
+    """Return the board of a sweep, figures of its best, what the chosen network is worth and what all of it took."""
     content: list[Markup] = []
     if line.model is not None:
         content.append(_chosen(line.model))
@@ -121,6 +123,8 @@ def sweep_section(line: Line, task: str) -> Markup:
         content += _references(line.model)
     if line.model is not None:
         content.append(_all_figures(line.model))
+    if line.sweep is not None:
+        content.append(sweep_part(line.sweep.path, line.sweep.board))
     return join(*content)
 
 
@@ -264,13 +268,8 @@ def _cost_rows(sweep: SweepPart, job: Cost, network: str) -> list[tuple[str, ...
             str(len(rows)),
             f"{median(cpus):.2f} ({max(cpus):.2f})",
             f"{median(memory):.0f} ({max(memory):.0f})",
-            f"{_duration(median(wall))} ({_duration(max(wall))})",
+            f"{duration(median(wall))} ({duration(max(wall))})",
             f"{hours:.2f}",
         ),
-        (f"slides, best {network} job", "1", f"{job.cpus:g}", f"{job.memory_MB:g}", _duration(job.wall_s), "-"),
+        (f"slides, best {network} job", "1", f"{job.cpus:g}", f"{job.memory_MB:g}", duration(job.wall_s), "-"),
     ]
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"

@@ -8,6 +8,7 @@ What to use when
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -20,7 +21,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from townsend.config import dump_yaml, resolved
 from townsend.engines.base import News, WorkUnit
-from townsend.engines.local import LocalEngine
+from townsend.engines.engine import open_engine
+from townsend.engines.site import Site
 from townsend.errors import InputError
 from townsend.experiments.drifttube.simulation.digitizer import check_window, digitize, draw_jitter, step_mV
 from townsend.experiments.drifttube.simulation.drift import DriftRelation, drift_relation, survive
@@ -190,10 +192,28 @@ def _truth(blocks: Sequence[_Block]) -> Truth:
     )
 
 
-def simulate_shard(settings: DriftTubeSettings, start: int, stop: int, path: Path) -> None:
-    """Write tracks `start` to `stop` to a ROOT file, whole or not at all."""
+def simulate_shard(
+    settings: DriftTubeSettings, start: int, stop: int, path: Path, described: str | None = None
+) -> None:
+    """Write tracks `start` to `stop` to a ROOT file, whole or not at all.
+
+    Arguments:
+        settings: the simulation, with names of files as they are here.
+        start, stop: tracks, as in `simulate_waveforms`.
+        path: of the ROOT file.
+        described: JSON of `settings` and `sources` as the user has named the files, where copies of them are read.
+    """
     # Not `simulate_waveforms`, whose warning would come from every process.
-    write_root(_waveforms(settings, start, stop), path)
+    waveforms = _waveforms(settings, start, stop)
+    if described is not None:
+        waveforms = replace(waveforms, provenance=_as_described(waveforms.provenance, json.loads(described)))
+    write_root(waveforms, path)
+
+
+def _as_described(found: Provenance, described: Mapping[str, Any]) -> Provenance:
+    """Return a provenance with the user's names of files, and the hashes of what was read."""
+    sources = dict(zip(described["sources"], found.sources.values(), strict=True))
+    return replace(found, settings=described["settings"], sources=sources)
 
 
 def simulate_drifttube(
@@ -202,6 +222,7 @@ def simulate_drifttube(
     settings: DriftTubeSettings,
     *,
     jobs: int = 1,
+    site: Site | None = None,
     progress: Callable[[int], None] = lambda made: None,
 ) -> Path:
     """Simulate a sample into a folder of shards; the same command goes on where a kill left it.
@@ -210,7 +231,8 @@ def simulate_drifttube(
         waveforms: number of tracks, > 0; a larger number than before adds to the folder.
         output: folder; empty, absent, or made by the same settings.
         settings: the simulation.
-        jobs: processes, > 0.
+        jobs: processes on this machine, > 0.
+        site: batch system that simulates instead, see `townsend.engines.site.find_site`.
         progress: called with the number of waveforms after each shard.
 
     Returns the folder. Raises InputError when the folder holds another sample.
@@ -221,23 +243,37 @@ def simulate_drifttube(
     progress(waveforms - sum(stop - start for start, stop in missing.values()))
     if not missing:
         return output
-    if jobs == 1 or len(missing) == 1:
+    if site is None and (jobs == 1 or len(missing) == 1):
         for path, (start, stop) in missing.items():
             simulate_shard(settings, start, stop, path)
             progress(stop - start)
         return output
-    with LocalEngine(min(jobs, len(missing)), output / "logs") as engine:
+    sources = _sources(settings)
+    with open_engine(site, output.absolute(), min(jobs, len(missing))) as engine:
         for path, (start, stop) in missing.items():
-            arguments = {"settings": resolved(settings), "start": start, "stop": stop, "file": path.name}
-            engine.submit(WorkUnit(path.name, "simulate_shard", arguments, output))
+            engine.submit(_unit(settings, sources, start, stop, path))
         while engine.outstanding:
             for message in engine.poll(1.0):
                 if message.news is not News.DONE:
-                    msg = f"{output / message.unit} could not be made ({message.detail}); see {output / 'logs'}"
+                    rule = f"{output / message.unit} could not be made ({message.detail})"
+                    msg = f"{rule}; see the logs in {output}, mend and repeat"
                     raise InputError(msg)
                 start, stop = missing[output / message.unit]
                 progress(stop - start)
     return output
+
+
+def _unit(settings: DriftTubeSettings, sources: Mapping[str, str], start: int, stop: int, path: Path) -> WorkUnit:
+    """Return the work behind one file.
+
+    It names the user's files twice: in `settings`, where names of copies may take their place, and in `described`, a
+    text with the names that the sample is to tell.
+    """
+    named = resolved(settings)
+    described = json.dumps({"settings": named, "sources": dict(sources)})
+    arguments = {"settings": named, "start": start, "stop": stop, "file": path.name, "described": described}
+    folder = path.parent.absolute()
+    return WorkUnit(path.name, "simulate_shard", arguments, folder, inputs=tuple(sources), outputs=(path.name,))
 
 
 def _claim(output: Path, waveforms: int, settings: DriftTubeSettings) -> None:
