@@ -30,13 +30,13 @@ def parser(description: str, repeats: int) -> argparse.ArgumentParser:
     return found
 
 
-def machine(packages: Sequence[str]) -> list[str]:
-    """Sentences that say on what the figures were measured."""
+def machine(packages: Sequence[str], *, of_cpu: bool = False) -> list[str]:
+    """Sentences that say on what the figures were measured; figures of CPU time stand a machine that is busy."""
     now = dt.datetime.now(dt.UTC)
     others = cores_in_use()
     busy = (
         f"**the machine was busy ({others:.1f} cores at the start): no figures to keep**"
-        if others > BUSY_CORES
+        if others > BUSY_CORES and not of_cpu
         else f"{others:.1f} cores in use by others at the start"
     )
     versions = ", ".join(f"{name} {_version(name)}" for name in packages)

@@ -23,6 +23,7 @@ from sweep_runs import OWN_THREADS, SINGLE, Runs, Sweep, Trial
 
 TEXT = """\
 Core-seconds are user and system time of all processes of a contestant: interpreters, imports and compilation are in.
+Contestants take turns, seed by seed.
 The grid is {config} ({grid} configurations, {topologies} topologies), at {examples:,} training windows, {monitor:,}
 monitoring and {validation:,} validation windows of natural prevalence, at most {epochs} epochs, patience {patience}.
 **The slides have 30,000 windows and 100 epochs**: a process of TensorFlow needs {start} core-seconds before its first
@@ -308,7 +309,7 @@ def main() -> None:
     python = given.tensorflow_python or (sys.executable if find_spec("tensorflow") else None)
     if python is None:
         sys.exit(INSTALL)
-    description = machine(("townsend", "keras", "jax", "optuna", "numpy"))
+    description = machine(("townsend", "keras", "jax", "optuna", "numpy"), of_cpu=True)
     with tempfile.TemporaryDirectory() as name:
         folder = (given.work or Path(name)).absolute()
         folder.mkdir(parents=True, exist_ok=True)

@@ -43,12 +43,16 @@ COMMANDS = [
     "assemble",
     "reconstruct",
     "report",
+    "engines",
+    "status",
+    "cancel",
 ]
+FARM = ["--engine", "--request ", "--request-cpus", "--request-memory", "--max-hours", "--max-jobs"]
 OPTIONS = {
-    "simulate drifttube": ["-n", "--seed", "--config", "--impact", "--jobs", "-o"],
+    "simulate drifttube": ["-n", "--seed", "--config", "--impact", "--jobs", "-o", *FARM],
     "validate drifttube": ["-o", "--reference", "--tracks", "--seed"],
     "space": ["--trials", "--length"],
-    "sweep": ["-o", "--sample", "--seed", "--trials", "--epochs", "--halving", "--folds", "--build", "--jobs"],
+    "sweep": ["-o", "--sample", "--seed", "--trials", "--epochs", "--halving", "--folds", "--build", "--jobs", *FARM],
     "board": ["--import", "--sort", "--metric", "--top", "--csv"],
     "dashboard": ["--port"],
     "export": ["--journal", "--tensorboard"],
@@ -56,8 +60,11 @@ OPTIONS = {
     "choose": ["-o", "--trial", "--retrain", "--build"],
     "find-peaks": ["-o", "--config"],
     "assemble": ["--calibrate", "-o", "--jobs"],
-    "reconstruct": ["-o", "--config", "--jobs"],
+    "reconstruct": ["-o", "--config", "--jobs", *FARM],
     "report": ["-o"],
+    "engines check": ["--folder", "--minutes"],
+    "status": ["--watch"],
+    "cancel": [],
 }
 
 
@@ -84,11 +91,11 @@ def test_help_of_a_command_describes_every_option(command: str, townsend: Run) -
     assert (ended.status, ended.err) == (0, "")
     for option in OPTIONS[command]:
         line = next(line for line in ended.out.splitlines() if line.lstrip().startswith(option))
-        assert re.search(r"(>|--no-\w+)  +[A-Z]\w+", line), line
+        assert re.search(r"(>|--[\w-]+)  +[A-Z]\w+", line), line
     assert max(map(len, ended.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("arguments", [(), ("simulate",), ("validate",)])
+@pytest.mark.parametrize("arguments", [(), ("simulate",), ("validate",), ("engines",)])
 def test_no_arguments_show_the_help(arguments: tuple[str, ...], townsend: Run) -> None:
     ended = townsend(*arguments)
     assert "Commands:" in ended.out + ended.err
@@ -228,7 +235,9 @@ def test_options_of_sweep_take_the_place_of_settings(
 ) -> None:
     seen: list[tuple[SweepSettings, Path, int | None]] = []
 
-    def sweep(settings: SweepSettings, run: Path, *, jobs: int | None, progress: object, build: object) -> None:
+    def sweep(
+        settings: SweepSettings, run: Path, *, jobs: int | None, site: object, progress: object, build: object
+    ) -> None:
         seen.append((settings, run, jobs))
 
     monkeypatch.setattr("townsend.sweep.coordinator.sweep", sweep)

@@ -26,7 +26,9 @@ EngineName = Annotated[
 ]
 RequestFrom = Annotated[
     str | None,
-    typer.Option(metavar="auto|FOLDER", help="Ask for what the jobs of this run, or of another, have used."),
+    typer.Option(
+        "--request", metavar="<auto or folder>", help="Ask for what the jobs of this run, or of another, have used."
+    ),
 ]
 Cpus = Annotated[int | None, typer.Option(min=1, help="Processors, and threads, of a job.")]
 Memory = Annotated[str | None, typer.Option(help="Memory of a job, such as 5000MB.")]
@@ -82,7 +84,7 @@ def status(
     run: Annotated[Path, typer.Argument(help="Folder of a run with --engine.")],
     watch: Annotated[bool, typer.Option("--watch", help="Look again every ten seconds until all is done.")] = False,
 ) -> None:
-    """Show what the jobs of a run are doing: idle, running, held and why, done, and when it may end."""
+    """Show what the jobs of a run are doing. Idle, running, held and why, done, and when it may end."""
     from townsend.api import status as look
     from townsend.engines.status import render_status
 
@@ -95,7 +97,7 @@ def status(
 
 
 def cancel(run: Annotated[Path, typer.Argument(help="Folder of a run with --engine.")]) -> None:
-    """Remove the jobs of a run, and no other, from the batch system. What is finished is kept."""
+    """Remove the jobs of a run from its batch system. No other jobs; what is finished is kept."""
     from townsend.api import cancel as remove
 
     say(f"{remove(run)} jobs removed; what is finished is kept, the command that began the run goes on with it")

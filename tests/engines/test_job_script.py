@@ -7,15 +7,18 @@ import os
 import shlex
 import subprocess
 import sys
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from townsend.config import parse
 from townsend.engines import job_script
-from townsend.engines.job_script import SCRATCH, SCRIPT, write_job_script
+from townsend.engines.job_script import SCRATCH, SCRIPT, _seconds, write_job_script
 from townsend.engines.site import Site
 
 HOSTILE = [
@@ -37,8 +40,9 @@ HOSTILE = [
     "Rohr-ü-管",
     os.fsdecode(b"latin-\xfc"),
 ]
-PLACES = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "KERAS_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")
-PLACES += (SCRATCH,)
+CACHES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "KERAS_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")
+PLACES = (SCRATCH, "HOME", "TMPDIR", *CACHES)
+PYTHON = sys.executable
 HTCONDOR, SLURM = parse(Site, {"engine": "htcondor"}), parse(Site, {"engine": "slurm"})
 
 # Tells its words and its environment; -I: whatever PYTHONPATH is.
@@ -102,6 +106,11 @@ def seen(script: Path, *words: str, **environment: str) -> Seen:
     return Seen(*json.loads(ended.stdout))
 
 
+def option(found: Seen, name: str) -> str:
+    """The word behind an option of the worker."""
+    return found.words[found.words.index(name) + 1]
+
+
 def written(jobs: Path, site: Site, build: Path | None = None) -> Path:
     """The script of jobs with which nothing travels."""
     assert write_job_script(jobs, site, build) == []
@@ -127,7 +136,8 @@ def test_words_and_values_arrive_as_they_are(jobs: Path, text: str, monkeypatch:
     found = seen(script, "0003-1")
     scratch = found.environment[SCRATCH]
     assert found.words[:3] == ["-P", "-m", "townsend.worker"]
-    assert found.words[3:] == ["0003-1.json", "--remove", scratch, "--build", f"/home/{text}/build.py"]
+    build, seconds = ["--build", f"/home/{text}/build.py"], ["--seconds", "6900"]
+    assert found.words[3:] == ["0003-1.json", "--remove", scratch, *build, *seconds]
     assert [found.environment[name] for name in ("PYTHONPATH", "JAX_PLATFORMS", "KERAS_BACKEND")] == [f"/{text}"] * 3
     assert found.environment["XLA_FLAGS"].startswith(f"/{text}")
     assert found.folder == str(jobs)
@@ -145,7 +155,7 @@ def test_the_script_can_be_run_and_is_written_anew(jobs: Path, monkeypatch: pyte
     script = script_for(jobs, monkeypatch, build=Path("/old.py"))
     assert written(jobs, HTCONDOR, Path("/new.py")) == script
     assert os.access(script, os.X_OK)
-    assert seen(script, "0000-0").words[-1] == "/new.py"
+    assert option(seen(script, "0000-0"), "--build") == "/new.py"
     assert [path.name for path in jobs.iterdir() if path.is_file()] == [SCRIPT]
 
 
@@ -161,7 +171,9 @@ def test_the_file_that_builds_networks_travels_where_jobs_do_not_see_it(
     site = parse(Site, {"engine": "htcondor", "shared_files": False})
     [name] = write_job_script(jobs, site, build)
     assert (jobs / name).read_text(encoding="utf-8") == "# ü\n"
-    assert seen(jobs / SCRIPT, "0000-0").words[-3:] == ["--build", name, "--travelled"]
+    found = seen(jobs / SCRIPT, "0000-0")
+    assert option(found, "--build") == name
+    assert "--travelled" in found.words
     assert write_job_script(jobs, site, build) == [name], "the same file has the same name"
     build.write_text("# other\n")
     assert write_job_script(jobs, site, build) != [name]
@@ -170,19 +182,70 @@ def test_the_file_that_builds_networks_travels_where_jobs_do_not_see_it(
 def test_an_environment_that_travels_is_unpacked_and_alone_looked_at(
     jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_script, "pack_environment", lambda folder: folder / "environment.tar.gz")
-    monkeypatch.setattr(job_script, "unpack_lines", lambda archive: f'export UNPACKED="{archive} $python $scratch"')
+    """What it holds, and that it works, is another test's."""
+    asked: list[list[str]] = []
+
+    def pack(folder: Path, packages: list[str]) -> Path:
+        asked.append(packages)
+        with tarfile.open(folder / "environment-0.tar.gz", "w:gz") as tar:
+            tar.addfile(tarfile.TarInfo("lib/mark.py"))
+        return folder / "environment-0.tar.gz"
+
+    monkeypatch.setattr(job_script, "pack_environment", pack)
     monkeypatch.setenv("PYTHONPATH", "/of/the/submitting/machine")
     monkeypatch.setattr(sys, "executable", "/of/the/submitting/machine/python")
-    minor = f"python3.{sys.version_info.minor}"
-    program = Path(stub(jobs.parent / "bin"))
-    program.rename(program.with_name(minor))
-    assert write_job_script(jobs, parse(Site, {"engine": "slurm", "environment": "packed"})) == ["environment.tar.gz"]
+    minor = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site = parse(Site, {"engine": "slurm", "environment": "packed", "packages": ["torch", "skorch"]})
+    assert write_job_script(jobs, site) == ["environment-0.tar.gz"]
+    assert asked == [["torch", "skorch"]]
     assert "submitting" not in (jobs / SCRIPT).read_text()
-    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{python_that_unpacks(jobs.parent / 'bin', minor)}{os.pathsep}{os.environ['PATH']}"
     found = seen(jobs / SCRIPT, "0000", SLURM_ARRAY_TASK_ID="3", PATH=path)
     assert found.words[:4] == ["-S", "-P", "-m", "townsend.worker"]
-    assert found.environment["UNPACKED"] == f"environment.tar.gz {minor} {found.environment[SCRATCH]}"
+    library = f"{found.environment[SCRATCH]}/env/lib"
+    assert found.environment["PYTHONPATH"] == library
+    assert Path(library, "mark.py").is_file()
+
+
+def python_that_unpacks(folder: Path, name: str) -> Path:
+    """The folder of a program that is Python, but for what it would start at last."""
+    program = Path(stub(folder))
+    program.rename(program.with_name("stub"))
+    begins = f'#!/bin/sh\ncase " $* " in *townsend.worker*) exec {shlex.quote(f"{folder}/stub")} "$@" ;; esac\n'
+    program.with_name(name).write_text(f'{begins}exec {shlex.quote(PYTHON)} "$@"\n')
+    program.with_name(name).chmod(0o755)
+    return folder
+
+
+def test_environment_and_networks_travel_together(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (jobs.parent / "build.py").write_text("# a build\n")
+    monkeypatch.setattr(job_script, "pack_environment", lambda folder, packages: folder / "environment-0.tar.gz")
+    site = parse(Site, {"engine": "htcondor", "environment": "packed", "shared_files": False})
+    names = write_job_script(jobs, site, jobs.parent / "build.py")
+    assert [Path(name).suffixes for name in names] == [[".py"], [".tar", ".gz"]]
+    site = parse(Site, {"engine": "htcondor", "environment": "packed"})
+    assert write_job_script(jobs, site, jobs.parent / "build.py") == ["environment-0.tar.gz"]
+
+
+# ---- when a job ends itself
+
+
+@given(st.floats(0.001, 8760))
+def test_a_job_ends_itself_with_a_tenth_of_its_time_left_and_at_most_five_minutes(hours: float) -> None:
+    left_s = 3600 * hours - _seconds(hours)
+    assert left_s == pytest.approx(min(300, 360 * hours), abs=1)
+    assert _seconds(hours) >= 1
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(2, 6900), (0.5, 1620), (5 / 6, 2700), (15 / 3600, 14), (0.0001, 1)])
+def test_the_worker_is_told_when_to_end_itself(
+    jobs: Path, hours: float, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for system in ({"engine": "slurm"}, {"engine": "htcondor", "shared_files": False}):
+        monkeypatch.setattr(sys, "executable", stub(jobs.parent / str(system["engine"])))
+        write_job_script(jobs, parse(Site, {**system, "max_hours": hours}))
+        found = seen(jobs / SCRIPT, "0000", SLURM_ARRAY_TASK_ID="3")
+        assert option(found, "--seconds") == str(seconds)
 
 
 # ---- which unit
@@ -229,7 +292,9 @@ def test_everything_is_kept_in_a_scratch_folder_of_the_job(
     ]
     for environment in places:
         scratch = Path(environment[SCRATCH])
-        assert {environment[name] for name in PLACES} == {str(scratch)}
+        compiled = environment["NUMBA_CACHE_DIR"]  # shared by the jobs of a run, in its folder
+        assert compiled == str(jobs / "numba")
+        assert {environment[name] for name in PLACES} - {compiled} == {str(scratch)}
         assert scratch.parent == folders[chosen]
         assert scratch.stat().st_mode & 0o777 == 0o700
     assert places[0][SCRATCH] != places[1][SCRATCH]

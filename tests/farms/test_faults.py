@@ -112,8 +112,8 @@ def test_poison_is_recorded_as_lost_with_the_end_of_its_log_and_the_sweep_goes_o
 def test_unit_that_cannot_get_any_further_in_its_time_is_out_of_time(farm: Farm, tmp_path: Path) -> None:
     if farm.name == "slurm":
         pytest.skip("Slurm counts its time in minutes: the sweep above has a job that is over it")
-    write_sweep(tmp_path, [0.1, 1.0], slow_s=30.0)
-    site = farm.write_site(tmp_path, max_hours=4 / 3600)
+    write_sweep(tmp_path, [0.1, 1.0], slow_s=120.0)
+    site = farm.write_site(tmp_path, max_hours=25 / 3600)  # a start takes some seconds
     farm.townsend("sweep", "sweep.yaml", "-o", "run", "--engine", site, folder=tmp_path)
     records = read_records(tmp_path / "run")
     outcomes = {record.hyperparameters["learning_rate"]: record.outcome for record in records}
@@ -128,9 +128,10 @@ def kill_a_worker(run: Path) -> None:
 
 def remove_a_job(farm: Farm, run: Path) -> None:
     """Remove the youngest job: the oldest may just have been killed."""
-    live = [job for job in read_jobs(run) if job.live and job.id]
-    farm.remove_by_hand(live[-1].id)
-    wait_for(lambda: any(job.how == "removed" for job in read_jobs(run)), "the removed job was not noticed")
+    job = next(job for job in reversed(read_jobs(run)) if job.live and job.id)
+    farm.remove_by_hand(job.id)
+    complaint = f"it was not noticed that {job.stem} was removed\n{described(run)}"
+    wait_for(lambda: next(one for one in read_jobs(run) if one.stem == job.stem).how, complaint)
 
 
 def lose_the_node(farm: Farm, run: Path) -> None:

@@ -23,7 +23,7 @@ __all__ = ["Slurm"]
 
 log = logging.getLogger(__name__)
 
-_WARNED_S = 60  # before its time is over a job gets SIGTERM, to leave a checkpoint
+_WARNED_S = 60  # before its time is over a job gets SIGTERM, should it not have ended itself by then
 _MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill", re.IGNORECASE)
 _STATES = {
     **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "RESV_DEL_HOLD", "REQUEUE_HOLD"), State.IDLE),
@@ -115,7 +115,7 @@ class Slurm:
             f"--cpus-per-task={batch.request.cpus}",
             f"--mem={math.ceil(batch.request.memory_mb * 1e6 / 1024)}K",
             f"--time={minutes}",
-            f"--signal=B:TERM@{min(_WARNED_S, 60 * minutes // 4)}",
+            f"--signal=B:TERM@{min(_WARNED_S, 60 * minutes // 20)}",
             "--nodes=1",
             "--ntasks=1",
             "--no-requeue",
