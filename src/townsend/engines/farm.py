@@ -41,6 +41,8 @@ _ATTEMPTS = 3  # of a unit whose jobs die without getting any further
 _LOOK_S = 0.5
 _SETTLE_S = 3.0  # for the last words of a job that is over to arrive through a shared disk
 _PATIENCE_S = 20.0  # at the end, for the batch system's own numbers of the last jobs
+_REFUSALS = 10  # of submissions, one after the other
+_PAUSE_S = 30.0
 _IN_TIME = "it stopped itself shortly before its time was over"
 _BATCH = 1000  # Slurm's own limit of an array, unless a site has changed it
 _STAYING = (State.HELD, State.OVER_MEMORY, State.OVER_TIME)  # in the queue, until somebody removes the job
@@ -68,6 +70,7 @@ class _AtWork:
     over_s: float = 0.0
     told: bool = False
     out_of_time: bool = False
+    returned: bool = False
     measured: Usage = field(default_factory=Usage)
 
 
@@ -89,6 +92,7 @@ class FarmEngine:
         self._units: dict[str, _Planned] = {}
         self._queue: deque[str] = deque()
         self._at_work: dict[str, _AtWork] = {}
+        self._accepted, self._refused, self._pause_until_s = bool(ledger.live), 0, 0.0
         self._travelling = write_job_script(self._jobs, site, build)
         for batch in ledger.uncertain:
             ledger.submitted(batch, scheduler.find(batch))
@@ -166,6 +170,8 @@ class FarmEngine:
 
     def _dispatch(self) -> None:
         """Submit what is queued, as long as there may be more jobs; those that ask for the same, at once."""
+        if time.monotonic() < self._pause_until_s:
+            return
         room = self._site.max_jobs - sum(not work.told for work in self._at_work.values())
         names = [self._queue.popleft() for _ in range(min(room, len(self._queue)))]
         names.sort(key=lambda name: self._units[name].request.memory_mb)  # is stable
@@ -182,8 +188,21 @@ class FarmEngine:
             if not self._site.shared_files:
                 inputs = [path.name for path in pack_inputs(unit, self._jobs)]
                 files.append((f"{stem}.json", *self._travelling, *inputs))
-        batch = replace(batch, files=tuple(files))
-        self._ledger.submitted(batch, self._scheduler.submit(batch))
+        try:
+            ids: list[str] | None = self._scheduler.submit(replace(batch, files=tuple(files)))
+        except InputError as error:
+            self._refused += 1
+            if not self._accepted or self._refused == _REFUSALS:
+                raise
+            # A batch system that is busy or restarts is no reason to lose the jobs that it has.
+            log.warning("%s (tried again in %d s)", error, _PAUSE_S)
+            self._pause_until_s = time.monotonic() + _PAUSE_S
+            ids = self._scheduler.find(batch)
+        self._ledger.submitted(batch, ids)
+        if ids is None:
+            self._queue.extendleft(reversed(names))
+            return
+        self._accepted, self._refused = True, 0
         for stem in batch.stems:
             self._watch(self._ledger.jobs[stem])
 
@@ -202,7 +221,7 @@ class FarmEngine:
         """Return what one job has to say, and take leave of it when it is over."""
         messages = [] if work.told else self._listen(work)
         if work.over and not work.told and not self._site.shared_files:
-            self._take_back(work)
+            self._take_back(work, work.over)
         if work.last and not work.told and (self._site.shared_files or work.over):
             work.told = True
             messages += self._say(work, work.last.news, work.last.detail, work.last.body, final=True)
@@ -217,20 +236,21 @@ class FarmEngine:
                 messages += self._bury(work, work.over)
         return messages
 
-    def _take_back(self, work: _AtWork) -> None:
-        """Put what a job has sent back into its place; what cannot be trusted counts as a failure of the unit."""
+    def _take_back(self, work: _AtWork, over: JobNews) -> None:
+        """Put what a job has sent back into its place; without that its last word is worth nothing."""
         archive = self._jobs / f"{work.job.stem}{RETURNED}"
-        if not archive.exists() or not archive.stat().st_size:
-            return
-        try:
-            unit = WorkUnit.from_json(read_json(self._jobs / f"{work.job.stem}.json"))
-            unpack_outputs(archive, unit, work.job.request.disk_mb)
-        except InputError as error:
-            log.warning("%s", error)
-            work.last = None
-            work.over = replace(work.over, detail=str(error)) if work.over else None
-        finally:
-            archive.unlink(missing_ok=True)
+        if not work.returned and archive.exists() and archive.stat().st_size:
+            try:
+                unit = WorkUnit.from_json(read_json(self._jobs / f"{work.job.stem}.json"))
+                unpack_outputs(archive, unit, work.job.request.disk_mb)
+                work.returned = True
+            except InputError as error:
+                log.warning("%s", error)
+                work.over = over = replace(over, detail=str(error))
+            finally:
+                archive.unlink(missing_ok=True)
+        if work.last and work.last.news is News.DONE and not work.returned:
+            work.last, work.over = None, replace(over, detail=f"{over.detail}; what it made did not come back")
 
     def _listen(self, work: _AtWork) -> list[Message]:
         messages = []
