@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ def htcondor(tmp_path_factory: pytest.TempPathFactory, toys: dict[str, str]) -> 
         _missing(
             "HTCondor", "set TOWNSEND_HTCONDOR to a folder that holds usr/sbin/condor_master, see .ci/install-farms"
         )
-    pytest.importorskip("htcondor2", reason="HTCondor's Python bindings: pip install 'townsend[htcondor]'")
+    if find_spec("htcondor2") is None:
+        _missing("HTCondor's Python bindings", "pip install 'townsend[htcondor]'")
     site = {
         "engine": "htcondor",
         "request_memory": "500MB",

@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,18 @@ def test_check_says_that_all_is_well(farm: Farm, tmp_path: Path) -> None:
         f"ok  {what}" for what in ("batch system", "job", "environment", "scratch", "processors", "files")
     ]
     assert not (tmp_path / "townsend-check").exists()
+
+
+def test_packed_environment_serves_a_python_that_has_nothing(htcondor: Farm, tmp_path: Path) -> None:
+    base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    bare = subprocess.run([base, "-I", "-c", "import townsend"], capture_output=True, check=False)
+    assert bare.returncode == 1, "this Python has townsend"
+    packed = {"environment": "packed", "shared_files": False, "python": str(base), "request_disk": "3000MB"}
+    site = htcondor.write_site(tmp_path, request_memory="2GB", **packed)
+    plain = replace(htcondor, variables={})  # the toys are linked to their sources
+    out, _ = plain.townsend("engines", "check", site, folder=tmp_path)
+    assert "ok  environment: townsend" in out
+    assert "BAD" not in out
 
 
 @pytest.mark.parametrize(

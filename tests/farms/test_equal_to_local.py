@@ -82,10 +82,15 @@ def parts() -> list[str]:
     return [f"part-{number:02d}.root" for number in range(SHARDS)]
 
 
-@pytest.mark.parametrize("shared_files", [True, False], ids=["shared", "travelling"])
-def test_sweep_of_forty_trials(farm: Farm, place: Path, tmp_path: Path, *, shared_files: bool) -> None:
-    if farm.name == "slurm" and not shared_files:
-        pytest.skip("Slurm sends no files")
+def test_sweep_of_forty_trials(farm: Farm, place: Path, tmp_path: Path) -> None:
+    check_sweep(farm, place, tmp_path, shared_files=True)
+
+
+def test_sweep_of_forty_trials_whose_files_travel(htcondor: Farm, place: Path, tmp_path: Path) -> None:
+    check_sweep(htcondor, place, tmp_path, shared_files=False)
+
+
+def check_sweep(farm: Farm, place: Path, tmp_path: Path, *, shared_files: bool) -> None:
     site = farm.write_site(tmp_path, request_memory="2GB", shared_files=shared_files)
     farm.townsend("sweep", "sweep.yaml", "--sample", "mc", "-o", tmp_path / "run", "--engine", site, folder=place)
     theirs, ours = board(tmp_path / "run"), board(place / "swept")

@@ -109,12 +109,11 @@ def test_poison_is_recorded_as_lost_with_the_end_of_its_log_and_the_sweep_goes_o
 
 
 @pytest.mark.timeout(300)
-def test_unit_that_cannot_get_any_further_in_its_time_is_out_of_time(farm: Farm, tmp_path: Path) -> None:
-    if farm.name == "slurm":
-        pytest.skip("Slurm counts its time in minutes: the sweep above has a job that is over it")
+def test_unit_that_cannot_get_any_further_in_its_time_is_out_of_time(htcondor: Farm, tmp_path: Path) -> None:
+    """Of HTCondor alone: Slurm counts its time in minutes, and the sweep above has a job that is over it."""
     write_sweep(tmp_path, [0.1, 1.0], slow_s=120.0)
-    site = farm.write_site(tmp_path, max_hours=25 / 3600)  # a start takes some seconds
-    farm.townsend("sweep", "sweep.yaml", "-o", "run", "--engine", site, folder=tmp_path)
+    site = htcondor.write_site(tmp_path, max_hours=25 / 3600)  # a start takes some seconds
+    htcondor.townsend("sweep", "sweep.yaml", "-o", "run", "--engine", site, folder=tmp_path)
     records = read_records(tmp_path / "run")
     outcomes = {record.hyperparameters["learning_rate"]: record.outcome for record in records}
     assert outcomes == {0.1: Outcome.FINISHED, 1.0: Outcome.OUT_OF_TIME}
