@@ -9,8 +9,10 @@ import functools
 import os
 import pwd
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 
-__all__ = ["as_plain_user", "plain_user"]
+__all__ = ["as_plain_user", "output_of", "pids", "plain_user"]
 
 
 @functools.cache
@@ -35,3 +37,30 @@ def as_plain_user() -> tuple[str, ...]:
     words = ("unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}", "--")
     subprocess.run([*words, "true"], check=True, capture_output=True)
     return words
+
+
+def output_of(*command: str, environment: Mapping[str, str], check: bool = True) -> str:
+    """Return what a command of that user prints.
+
+    Raises RuntimeError when it fails, unless `check` is False.
+    """
+    done = subprocess.run(
+        [*as_plain_user(), *command], env=dict(environment), capture_output=True, text=True, check=False, timeout=60
+    )
+    if check and done.returncode:
+        msg = f"{command} ended with status {done.returncode}: {done.stdout} {done.stderr}"
+        raise RuntimeError(msg)
+    return done.stdout
+
+
+def pids(variable: str, name: str) -> list[int]:
+    """Return the numbers of processes with this "NAME=value" in their environment whose program begins with `name`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            own = variable.encode() in (path / "environ").read_bytes().split(b"\0")
+            if own and (path / "comm").read_text().startswith(name):
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found

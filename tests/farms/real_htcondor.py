@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from plain_user import as_plain_user
+from plain_user import as_plain_user, output_of, pids
 
 __all__ = ["HTCondorPool", "find_htcondor"]
 
@@ -117,26 +117,11 @@ class HTCondorPool:
 
     def run(self, *command: str, check: bool = True) -> str:
         """Return what a command prints."""
-        done = subprocess.run(
-            [*as_plain_user(), *command], env=self.environment, capture_output=True, text=True, check=False, timeout=60
-        )
-        if check and done.returncode:
-            msg = f"{command} ended with status {done.returncode}: {done.stdout} {done.stderr}"
-            raise RuntimeError(msg)
-        return done.stdout
+        return output_of(*command, environment=self.environment, check=check)
 
     def pids(self, name: str) -> list[int]:
         """Return the numbers of this pool's processes whose program's name begins with `name`."""
-        found = []
-        mark = f"CONDOR_CONFIG={self._folder / 'condor_config'}".encode()
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                own = mark in (path / "environ").read_bytes().split(b"\0")
-                if own and (path / "comm").read_text().startswith(name):
-                    found.append(int(path.name))
-            except OSError:
-                continue
-        return found
+        return pids(f"CONDOR_CONFIG={self._folder / 'condor_config'}", name)
 
     def _configure(self) -> None:
         for name in _FOLDERS:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from plain_user import as_plain_user, plain_user
+from plain_user import as_plain_user, output_of, pids, plain_user
 
 __all__ = ["SlurmCluster", "find_slurm"]
 
@@ -91,26 +91,11 @@ class SlurmCluster:
 
     def run(self, *command: str, check: bool = True) -> str:
         """Return what a command prints."""
-        done = subprocess.run(
-            [*as_plain_user(), *command], env=self.environment, capture_output=True, text=True, check=False, timeout=60
-        )
-        if check and done.returncode:
-            msg = f"{command} ended with status {done.returncode}: {done.stdout} {done.stderr}"
-            raise RuntimeError(msg)
-        return done.stdout
+        return output_of(*command, environment=self.environment, check=check)
 
     def pids(self, name: str) -> list[int]:
-        """Return the numbers of this cluster's processes of a program."""
-        found = []
-        mark = f"SLURM_CONF={self._folder / 'slurm.conf'}".encode()
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                own = mark in (path / "environ").read_bytes().split(b"\0")
-                if own and (path / "comm").read_text().startswith(name):
-                    found.append(int(path.name))
-            except OSError:
-                continue
-        return found
+        """Return the numbers of this cluster's processes whose program's name begins with `name`."""
+        return pids(f"SLURM_CONF={self._folder / 'slurm.conf'}", name)
 
     def _start(self, name: str, *options: str) -> None:
         with (self._folder / "log" / f"{name}.out").open("ab") as out:
