@@ -45,7 +45,7 @@ class ScriptedFarm:
         queue: stem -> number, of the jobs that it has.
         history: all that it has to say, from the beginning.
         removed: numbers of the jobs that were removed, in order.
-        moment: called at each step of a submission with its name.
+        moment: called at each step of a submission, and at each question, with its name.
     """
 
     run: Path
@@ -121,6 +121,7 @@ class Scripted:
 
     def find(self, batch: Batch) -> list[str] | None:
         self.queries += 1
+        self._farm.moment("find")
         for number, known in enumerate(self._farm.batches):
             if known.name == batch.name:
                 return [f"{number}.{job}" for job in range(batch.jobs)]
@@ -128,6 +129,7 @@ class Scripted:
 
     def news(self, ids: Mapping[str, str]) -> list[JobNews]:
         self.queries += 1
+        self._farm.moment("news")
         fresh, self._heard = self._farm.history[self._heard :], len(self._farm.history)
         return fresh
 

@@ -207,6 +207,8 @@ def test_the_end_of_a_log_is_one_line(tmp_path: Path) -> None:
     assert log_end(path) == ""
     path.write_bytes(b"first\n\n  second \r\n\xff third\n")
     assert log_end(path) == "first | second | \ufffd third"
+    path.write_bytes(b"\x1b[2J\x07 steers\n")
+    assert log_end(path) == "\\x1b[2J\\x07 steers"
     path.write_text("x\n" * 10_000 + "the last words")
     assert len(log_end(path)) == 300
     assert log_end(path).endswith("x | the last words")

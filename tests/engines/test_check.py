@@ -59,6 +59,16 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(tmp_pat
         check_engine(SLURM, folder / name)
 
 
+@pytest.mark.parametrize("names", [("jobs/mine.root",), ("jobs/mine.root", "notes/x")])
+def test_a_folder_named_jobs_of_somebody_else_is_left_as_it_is(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match="must be new or empty"):
+        check_engine(SLURM, tmp_path)
+    assert [(tmp_path / name).read_text() for name in names] == ["mine"] * len(names)
+
+
 def test_a_job_that_does_not_begin_is_told_with_the_command_that_says_why() -> None:
     heard = _wait(lambda timeout_s: [], minutes=0)
     assert heard == (None, {})

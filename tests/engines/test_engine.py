@@ -84,3 +84,30 @@ def test_the_same_system_may_be_asked_for_something_else(live: Path, programs: P
     with open_engine(other, live, 1):
         pass
     assert site_of(live) == other
+
+
+def test_a_system_that_is_not_there_leaves_the_folder_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also to the same process: whoever tries again in a notebook is no other."""
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    for _ in range(2):
+        with pytest.raises(InputError, match="sbatch must be on the PATH"):
+            open_engine(SLURM, tmp_path / "run", 1)
+    with open_engine(None, tmp_path / "run", 1) as engine:
+        assert isinstance(engine, LocalEngine)
+
+
+def test_a_refused_request_leaves_the_folder_to_others(programs: Programs, tmp_path: Path) -> None:
+    programs.put("sbatch", "sbatch: error: invalid partition specified", status=1)
+    programs.put("squeue")
+
+    def submit() -> None:
+        with open_engine(SLURM, tmp_path, 1) as engine:
+            engine.submit(WorkUnit("a", "none", {}, tmp_path))
+            engine.poll(0)
+
+    with pytest.raises(InputError, match="invalid partition"):
+        submit()
+    with open_engine(None, tmp_path, 1) as engine:
+        assert isinstance(engine, LocalEngine)

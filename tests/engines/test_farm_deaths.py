@@ -151,6 +151,7 @@ def test_memory_is_doubled_up_to_the_most_and_then_given_up(scripted: ScriptedFa
         (3000, None, 4500),
         (100, 3000, 4500),
         (9e9, 0, 16_000),
+        (1.7e308, 9, 2000),
     ],
 )
 def test_more_is_asked_for_where_more_was_seen(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from scripted_farm import ScriptedFarm, final
@@ -222,3 +222,80 @@ def test_numbers_that_come_late_are_waited_for_at_the_end(
         late = Usage(wall_s=9)
         monkeypatch.setattr("time.sleep", lambda seconds: scripted.says("0000-0", State.ENDED, "", late))
     assert read_jobs(scripted.run)[0].told == late
+
+
+# ---- a batch system that does not answer
+
+
+def fails_at(step: str, times: int = 1) -> Callable[[str], None]:
+    """What happens at the steps of a batch system that refuses so often."""
+    left = [times]
+
+    def happens(now: str) -> None:
+        if now == step and left[0]:
+            left[0] -= 1
+            msg = "the controller must answer"
+            raise InputError(msg)
+
+    return happens
+
+
+def test_a_batch_system_that_does_not_answer_is_asked_again_and_its_jobs_stay(
+    scripted: ScriptedFarm, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(scripted, KeyboardInterrupt(), "a")
+    scripted.moment = fails_at("news", times=3)
+    with scripted.engine() as again:
+        again.submit(scripted.unit("a"))
+        scripted.finishes("0000-0")
+        assert told(polled(again, 4)) == [("a", News.DONE)]
+    assert caplog.messages[-3:] == ["the controller must answer"] * 3
+    assert scripted.removed == []
+
+
+@pytest.mark.parametrize(("step", "how"), [("before", "not submitted"), ("after", "removed")])
+def test_jobs_whose_submission_was_refused_are_not_left_in_doubt(scripted: ScriptedFarm, step: str, how: str) -> None:
+    """One that was taken although the answer did not arrive is removed like any other."""
+    scripted.moment = fails_at(step)
+    with pytest.raises(InputError, match="the controller must answer"):
+        interrupted(scripted, KeyboardInterrupt(), "a")
+    assert hows(scripted) == [how]
+    assert scripted.queue == {}
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_a_batch_system_that_is_gone_for_a_while_loses_no_job_and_gets_none_twice(
+    scripted: ScriptedFarm, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It neither takes jobs nor says what it has taken."""
+    monkeypatch.setattr(farm, "_PAUSE_S", 0.0)
+    with scripted.engine(max_jobs=2) as engine:
+        for name in "abc":
+            engine.submit(scripted.unit(name))
+        engine.poll(0)
+        scripted.finishes("0000-0")
+        refuse_once, away = fails_at(step), fails_at("find", times=4)
+        scripted.moment = lambda now: [refuse_once(now), away(now)][0]
+        assert told(polled(engine, 5)) == [("a", News.DONE)]
+        assert scripted.removed == []
+        scripted.finishes("0000-1")
+        scripted.finishes(scripted.stems[-1])
+        assert sorted(told(polled(engine))) == [("b", News.DONE), ("c", News.DONE)]
+    assert sorted(scripted.units.values()) == ["a", "b", "c"]
+
+
+def test_whoever_cannot_remove_jobs_lets_go_of_the_folder(
+    scripted: ScriptedFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove(ids: object) -> None:
+        msg = "scancel must succeed"
+        raise InputError(msg)
+
+    engine = scripted.engine()
+    engine.submit(scripted.unit("a"))
+    engine.poll(0)
+    monkeypatch.setattr(engine._scheduler, "remove", remove)
+    with pytest.raises(InputError, match="scancel must succeed"):
+        engine.close()
+    Ledger(scripted.run).close()

@@ -12,7 +12,7 @@ import pytest
 from scripted_farm import ScriptedFarm, bury, final
 
 from townsend.engines import farm
-from townsend.engines.base import News, WorkUnit
+from townsend.engines.base import Message, News, WorkUnit
 from townsend.engines.farm import FarmEngine
 from townsend.engines.job_script import RETURNED
 from townsend.engines.ledger import read_jobs
@@ -180,3 +180,67 @@ def test_units_that_read_the_same_share_an_archive(scripted: ScriptedFarm, brack
         engine.poll(0)
         [archive] = scripted.jobs.glob("input-*.tar")
         assert scripted.batches[0].files == tuple((f"0000-{number}.json", archive.name) for number in range(3))
+
+
+@pytest.mark.parametrize("state", [State.ENDED, State.HELD])
+def test_a_job_that_says_it_is_done_and_sends_nothing_back_is_not_done(
+    scripted: ScriptedFarm, bracket: WorkUnit, state: State
+) -> None:
+    """Its disk was full, or the batch system could not transfer what it left."""
+    messages = []
+    with working(scripted, bracket) as engine:
+        for number in range(3):
+            (scripted.jobs / f"{number:04d}-0{RETURNED}").touch()
+            scripted.dies(f"{number:04d}-0", state, "its words", News.DONE)
+            messages += [*engine.poll(0), *engine.poll(0)]
+    assert [message.news for message in messages] == [News.LOST]
+    assert f"({state.value}: its words; what it made did not come back)" in messages[0].detail
+
+
+@pytest.mark.parametrize("news", [News.REFUSED, News.FAILED])
+def test_a_job_that_failed_may_send_nothing_back(scripted: ScriptedFarm, bracket: WorkUnit, news: News) -> None:
+    with working(scripted, bracket) as engine:
+        scripted.dies("0000-0", State.ENDED, "status 1", news)
+        assert final(engine.poll(0))["a"].news is news
+
+
+@pytest.mark.parametrize(
+    ("state", "news"),
+    [(State.OVER_TIME, News.OUT_OF_TIME), (State.REMOVED, News.LOST), (State.OVER_MEMORY, News.OUT_OF_MEMORY)],
+)
+def test_progress_that_never_comes_back_is_none(
+    scripted: ScriptedFarm, bracket: WorkUnit, state: State, news: News
+) -> None:
+    """The next job does the same again: it would do so for ever."""
+    messages: list[Message] = []
+    with scripted.engine(shared_files=False, max_memory="3GB") as engine:
+        engine.submit(bracket)
+        for _ in range(8):
+            if not final(messages):
+                engine.poll(0)
+                scripted.dies(scripted.stems[-1], state, "", News.PROGRESS)
+                messages += engine.poll(0)
+    assert {name: message.news for name, message in final(messages).items()} == {"a": news}
+
+
+def test_progress_that_comes_back_is_some(scripted: ScriptedFarm, bracket: WorkUnit) -> None:
+    with working(scripted, bracket) as engine:
+        for number in range(8):
+            sends_back(scripted, f"{number:04d}-0", {"checkpoints/0000/3": f"epoch {number}"})
+            scripted.dies(f"{number:04d}-0", State.REMOVED, "", News.PROGRESS)
+            assert not final([*engine.poll(0), *engine.poll(0)])
+        assert (scripted.run / "checkpoints/0000/3").read_text() == "epoch 7"
+
+
+def test_what_an_evicted_job_said_last_is_not_its_last_word(scripted: ScriptedFarm, bracket: WorkUnit) -> None:
+    """It was done and packed its files when its machine was taken away; it begins again."""
+    with working(scripted, bracket) as engine:
+        scripted.runs("0000-0", News.DONE)
+        engine.poll(0)
+        scripted.says("0000-0", State.IDLE)
+        engine.poll(0)
+        (scripted.jobs / "0000-0.out").unlink()
+        sends_back(scripted, "0000-0", {"records/0000.json": "{}"})
+        scripted.dies("0000-0", State.ENDED, "signal 9")
+        assert engine.poll(0) == []
+        assert scripted.stems == ["0000-0", "0001-0"]

@@ -128,6 +128,7 @@ def test_jobs_of_others_and_jobs_that_nobody_asks_about_are_passed_over(jobs: Pa
         (held("Transfer output files failure: disk quota", 13), State.HELD),
         (held("via condor_hold (by user me)", 1), State.HELD),
         (held("Failed to open memory.out", 7), State.HELD),
+        (held("Failed to open /data/runtime/jobs/0003-1.out as standard output", 7), State.HELD),
         (removed("via condor_rm (by user me)"), State.REMOVED),
         (removed("The system macro SYSTEM_PERIODIC_REMOVE expression 'RunTime > MaxRuntime' is true"), State.OVER_TIME),
     ],
@@ -145,3 +146,23 @@ def test_a_log_that_is_still_being_written_is_read_on(jobs: Path) -> None:
     assert pool.news({"0003-1": "17.1"}) == []
     write(jobs, whole[50:])
     assert states(pool.news({"0003-1": "17.1"})) == [State.RUNNING]
+
+
+TORN = "005 (017.001.000) 2026-01-01 12:00:05 Job terminated.\n\t(1) Norm"
+NEWER = "099 (017.001.000) 2026-01-01 12:00:05 What only a newer pool knows\n\tx\n...\n"
+
+
+@pytest.mark.parametrize("event", [TORN, NEWER, "\0\0\0\0\n", "nothing of the kind\n...\n"])
+def test_an_event_that_cannot_be_read_is_passed_over(jobs: Path, event: str) -> None:
+    """A machine that went down has torn it, or the pool is newer than the library; a torn one takes the next along."""
+    write(jobs, SUBMITTED)
+    with (jobs / EVENTS).open("a") as stream:
+        stream.write(event)
+    write(jobs, RUNS, RUNS, KILLED)
+    pool = opened(jobs)
+    news = [one for _ in range(3) for one in pool.news({"0003-1": "17.1"})]
+    assert (news[0].state, *{one.state for one in news[1:-1]}, news[-1].state) == (
+        State.IDLE,
+        State.RUNNING,
+        State.ENDED,
+    )

@@ -21,7 +21,7 @@ from townsend.engines.scheduler import State
 from townsend.engines.site import Site
 from townsend.engines.status import Status, _left_s, cancel, render_status, status
 from townsend.engines.usage import Usage
-from townsend.errors import InputError
+from townsend.errors import InputError, printable
 
 REQUEST = Request(1, 2000, 2000, 2.0)
 
@@ -197,3 +197,20 @@ def test_a_run_that_goes_on_after_it_was_cancelled_has_other_jobs(programs: Prog
     assert not (run / JOBS / CANCELLED).exists()
     assert status(run).live == {State.RUNNING: 1}
     assert [job.how for job in read_jobs(run)] == ["removed", ""]
+
+
+def test_jobs_that_could_not_be_removed_are_still_there(programs: Programs, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", ["", ""])
+    programs.put("scancel", "Unable to contact slurm controller", status=1)
+    with pytest.raises(InputError, match="Unable to contact slurm controller"):
+        cancel(run)
+    assert not is_cancelled(run)
+    ledger = Ledger(run)
+    assert len(ledger.live) == 2, "the next process attaches to them"
+    ledger.close()
+
+
+@pytest.mark.parametrize("reason", ["Failed to open [/data/x]", "[red]no[/red]", "\x1b[2J\x1b]0;title\x07 gone"])
+def test_a_reason_is_shown_as_it_is_and_steers_no_terminal(reason: str) -> None:
+    found = Status("htcondor", 0, {State.HELD: 1}, {}, (("0000-0", "a", reason),), None)
+    assert printed(found)[-1] == ["held", "1", printable(reason)]

@@ -52,3 +52,12 @@ def test_a_program_that_says_nothing_is_not_waited_for_without_end(
     (programs.folder / "squeue").chmod(0o755)
     with pytest.raises(InputError, match=r"squeue must answer \(nothing for 0.1 s\)"):
         run_tool(["squeue"])
+
+
+def test_a_program_may_say_what_is_no_text(programs: Programs) -> None:
+    """A name of a file need not be UTF-8."""
+    programs.put("squeue", b"latin-\xfc\n")
+    assert run_tool(["squeue"]) == "latin-\ufffd\n"
+    programs.put("sbatch", b"cannot open latin-\xfc", status=1)
+    with pytest.raises(InputError, match="cannot open latin-\ufffd"):
+        run_tool(["sbatch"])

@@ -61,7 +61,9 @@ def test_a_usage_comes_back_from_a_file(usage: Usage) -> None:
     assert Usage.from_json(json.loads(json.dumps(usage.to_json()))) == usage
 
 
-@pytest.mark.parametrize("value", [-1, -0.1, float("nan"), float("inf"), 10**400, -(10**400), True, "7", [7], {}, None])
+@pytest.mark.parametrize(
+    "value", [-1, -0.1, float("nan"), float("inf"), 1.7e308, 10**400, -(10**400), True, "7", [7], {}, None]
+)
 def test_what_is_no_number_is_not_known(value: Any) -> None:
     assert Usage.from_json({"wall_s": value, "cpu_s": value, "memory_mb": value, "disk_mb": 7}) == Usage(disk_mb=7)
 

@@ -32,7 +32,7 @@ note 4 CPUs were asked for and 1.6 used; 2 would do
 note memory: 5,000 MB of the 5,000 MB asked for were used; ask for 6,500 MB, or the next job may not fit
 note disk: 2,000 MB asked for, 12 MB used; 200 MB would do
 note run time: 2 h asked for, 20 min 00 s used; 0.5 h would do
-note --request auto asks for request_cpus 2, request_memory 6500MB, request_disk 200MB, max_hours 0.5
+note --request auto asks for request_cpus 2, request_memory 6500MB, max_hours 0.5
 run: what a job used and asked for; efficiency is the median's share of the request
 
                                                                   batch system:  batch system:

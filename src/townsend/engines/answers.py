@@ -19,6 +19,7 @@ from typing import Any
 
 from townsend.engines.base import News
 from townsend.engines.usage import Usage
+from townsend.errors import printable
 
 __all__ = ["Answer", "Answers", "log_end"]
 
@@ -94,4 +95,4 @@ def log_end(path: Path, length: int = 300) -> str:
             text = stream.read(4 * length).decode("utf-8", errors="replace")
     except OSError:
         return ""
-    return " | ".join(line.strip() for line in text.splitlines() if line.strip())[-length:]
+    return printable(" | ".join(line.strip() for line in text.splitlines() if line.strip()))[-length:]

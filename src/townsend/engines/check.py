@@ -57,14 +57,14 @@ def check_engine(
 
     Arguments:
         site: batch system.
-        folder: new or empty; on the disk where runs will be.
+        folder: new, empty, or left by an earlier check; on the disk where runs will be.
         minutes: how long a start is waited for.
         say: called with what is being waited for.
 
     Returns the findings, the first bad one last. Raises InputError when the folder holds something.
     """
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {_MARK, JOBS}:
-        shutil.rmtree(folder)  # what an earlier check has left
+    if folder.is_dir() and {path.name for path in folder.iterdir()} in (set(), {_MARK}, {_MARK, JOBS}):
+        shutil.rmtree(folder)  # empty, or what an earlier check has left
     if folder.exists():
         msg = f"{folder} must be new or empty, as it is removed afterwards; choose another folder"
         raise InputError(msg)

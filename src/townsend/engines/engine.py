@@ -40,9 +40,13 @@ def open_engine(site: Site | None, run: Path, jobs: int, build: Path | None = No
     if site is None:
         return LocalEngine(jobs, run / "logs", ("--build", str(build.absolute())) if build else ())
     ledger = Ledger(run)
-    scheduler = open_scheduler(site, run, ledger.name)
-    dump_yaml(site, run / JOBS / _SITE)
-    return FarmEngine(scheduler, site, ledger, run, build.absolute() if build else None)
+    try:
+        scheduler = open_scheduler(site, run, ledger.name)
+        dump_yaml(site, run / JOBS / _SITE)
+        return FarmEngine(scheduler, site, ledger, run, build.absolute() if build else None)
+    except BaseException:
+        ledger.close()  # the same process may try again
+        raise
 
 
 def site_of(run: Path) -> Site:

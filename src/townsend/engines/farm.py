@@ -15,6 +15,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
@@ -26,11 +27,11 @@ from townsend.engines.base import Message, News, WorkUnit
 from townsend.engines.job_script import RETURNED, write_job_script
 from townsend.engines.ledger import JOBS, Job, Ledger, is_cancelled
 from townsend.engines.request import Request, size_mb
-from townsend.engines.scheduler import JobNews, Scheduler, State
+from townsend.engines.scheduler import Batch, JobNews, Scheduler, State
 from townsend.engines.site import Site
 from townsend.engines.transfer import forget_inputs, pack_inputs, unpack_outputs
 from townsend.engines.usage import Usage
-from townsend.errors import BusyError, InputError
+from townsend.errors import BusyError, InputError, printable
 from townsend.files import read_json, write_json
 
 __all__ = ["FarmEngine"]
@@ -71,6 +72,7 @@ class _AtWork:
     told: bool = False
     out_of_time: bool = False
     returned: bool = False
+    got_further: bool = False
     measured: Usage = field(default_factory=Usage)
 
 
@@ -93,6 +95,7 @@ class FarmEngine:
         self._queue: deque[str] = deque()
         self._at_work: dict[str, _AtWork] = {}
         self._accepted, self._refused, self._pause_until_s = bool(ledger.live), 0, 0.0
+        self._unsettled: list[Batch] = []
         self._travelling = write_job_script(self._jobs, site, build)
         for batch in ledger.uncertain:
             ledger.submitted(batch, scheduler.find(batch))
@@ -127,7 +130,8 @@ class FarmEngine:
         for work in self._at_work.values():
             if work.job.unit == unit.name and not work.told:
                 if self._stored(work.job.stem) == json.loads(json.dumps(unit.to_json())):
-                    self._units[unit.name].request = work.job.request
+                    memory_mb = max(self._site.request.memory_mb, work.job.request.memory_mb)
+                    self._units[unit.name].request = replace(self._site.request, memory_mb=memory_mb)
                     return
                 self._remove(work, "replaced", "its unit has changed")
                 break
@@ -154,30 +158,35 @@ class FarmEngine:
 
     def close(self) -> None:
         """Remove all jobs that are not done, and wait a little for the batch system's numbers of the others."""
-        left = [work for work in self._at_work.values() if not work.told]
-        self._scheduler.remove([work.job.id for work in left])
-        for work in left:
-            self._end(work, "removed", "its run ended")
-        deadline = time.monotonic() + _PATIENCE_S
-        while self._at_work and time.monotonic() < deadline:
-            self._look()
-            if self._at_work:
-                time.sleep(_LOOK_S)
-        for work in list(self._at_work.values()):
-            self._end(work, _how(work), "")
-        forget_inputs(self._jobs, ())
-        self._ledger.close()
+        try:
+            left = [work for work in self._at_work.values() if not work.told]
+            self._scheduler.remove([work.job.id for work in left])
+            for work in left:
+                self._end(work, "removed", "its run ended")
+            deadline = time.monotonic() + _PATIENCE_S
+            while self._at_work and time.monotonic() < deadline:
+                self._look()
+                if self._at_work:
+                    time.sleep(_LOOK_S)
+            for work in list(self._at_work.values()):
+                self._end(work, _how(work), "")
+            forget_inputs(self._jobs, ())
+        finally:
+            self._ledger.close()
 
     def _dispatch(self) -> None:
         """Submit what is queued, as long as there may be more jobs; those that ask for the same, at once."""
-        if time.monotonic() < self._pause_until_s:
+        if time.monotonic() < self._pause_until_s or not self._is_settled():
             return
         room = self._site.max_jobs - sum(not work.told for work in self._at_work.values())
         names = [self._queue.popleft() for _ in range(min(room, len(self._queue)))]
         names.sort(key=lambda name: self._units[name].request.memory_mb)  # is stable
         for request, alike in groupby(names, key=lambda name: self._units[name].request):
             while some := list(islice(alike, _BATCH)):
-                self._submit(request, some)
+                if self._unsettled:  # refused just now
+                    self._queue.extendleft(reversed(some))
+                else:
+                    self._submit(request, some)
 
     def _submit(self, request: Request, names: Sequence[str]) -> None:
         batch = self._ledger.intend(request, names, len(self._queue))
@@ -189,19 +198,47 @@ class FarmEngine:
                 inputs = [path.name for path in pack_inputs(unit, self._jobs)]
                 files.append((f"{stem}.json", *self._travelling, *inputs))
         try:
-            ids: list[str] | None = self._scheduler.submit(replace(batch, files=tuple(files)))
+            ids = self._scheduler.submit(replace(batch, files=tuple(files)))
         except InputError as error:
-            self._refused += 1
-            if not self._accepted or self._refused == _REFUSALS:
+            self._unsettled.append(batch)
+            if not self._accepted:
+                with suppress(InputError):  # else the next process asks
+                    self._settle()
                 raise
-            # A batch system that is busy or restarts is no reason to lose the jobs that it has.
-            log.warning("%s (tried again in %d s)", error, _PAUSE_S)
-            self._pause_until_s = time.monotonic() + _PAUSE_S
+            self._pause(error)
+        else:
+            self._accept(batch, ids)
+
+    def _pause(self, error: InputError) -> None:
+        """Wait before the next submission: a batch system that is busy or restarts is no reason to lose its jobs."""
+        self._refused += 1
+        if self._refused == _REFUSALS:
+            raise error
+        log.warning("%s (tried again in %d s)", error, _PAUSE_S)
+        self._pause_until_s = time.monotonic() + _PAUSE_S
+
+    def _is_settled(self) -> bool:
+        """Return whether of all batches is known if they were submitted, and queue the units of those that were not."""
+        try:
+            self._settle()
+        except InputError as error:
+            self._pause(error)
+        return not self._unsettled
+
+    def _settle(self) -> None:
+        while self._unsettled:
+            batch = self._unsettled[-1]
             ids = self._scheduler.find(batch)
+            self._unsettled.pop()
+            if ids is None:
+                self._ledger.submitted(batch, None)
+                names = [self._ledger.jobs[stem].unit for stem in batch.stems]
+                self._queue.extendleft(name for name in reversed(names) if name in self._units)
+            else:
+                self._accept(batch, ids)
+
+    def _accept(self, batch: Batch, ids: Sequence[str]) -> None:
         self._ledger.submitted(batch, ids)
-        if ids is None:
-            self._queue.extendleft(reversed(names))
-            return
         self._accepted, self._refused = True, 0
         for stem in batch.stems:
             self._watch(self._ledger.jobs[stem])
@@ -212,7 +249,12 @@ class FarmEngine:
     def _look(self) -> list[Message]:
         """Return what jobs and batch system have to say."""
         ids = {stem: work.job.id for stem, work in self._at_work.items()}
-        for news in self._scheduler.news(ids):
+        try:
+            heard = self._scheduler.news(ids)
+        except InputError as error:  # one that is busy or restarts is asked again: jobs are not removed for that
+            log.warning("%s", error)
+            heard = []
+        for news in heard:
             if news.job in self._at_work:
                 _take(self._at_work[news.job], news)
         return [message for work in list(self._at_work.values()) for message in self._hear(work)]
@@ -244,6 +286,8 @@ class FarmEngine:
                 unit = WorkUnit.from_json(read_json(self._jobs / f"{work.job.stem}.json"))
                 unpack_outputs(archive, unit, work.job.request.disk_mb)
                 work.returned = True
+                if work.got_further and work.job.unit in self._units:
+                    self._units[work.job.unit].deaths = 0
             except InputError as error:
                 log.warning("%s", error)
                 work.over = over = replace(over, detail=str(error))
@@ -271,7 +315,9 @@ class FarmEngine:
         planned = self._units.get(work.job.unit)
         if planned is None:
             return []
-        planned.deaths = 0  # what stopped the last job is behind
+        work.got_further = True
+        if final or self._site.shared_files:  # else it counts once it has come back
+            planned.deaths = 0  # what stopped the last job is behind
         if final:
             del self._units[work.job.unit]
         return [Message(work.job.unit, news, detail, body)]
@@ -283,7 +329,8 @@ class FarmEngine:
         if planned is None:
             return []
         name, log_file = work.job.unit, self._jobs / f"{work.job.stem}.err"
-        log.warning("job %s of %s ended: %s (%s), see %s", work.job.stem, name, over.state, over.detail, log_file)
+        why = printable(over.detail)
+        log.warning("job %s of %s ended: %s (%s), see %s", work.job.stem, name, over.state, why, log_file)
         planned.deaths += 1
         if over.state is State.OVER_MEMORY:
             more = self._more_memory(work)
@@ -328,6 +375,8 @@ def _take(work: _AtWork, news: JobNews) -> None:
         work.over, work.over_s = news, time.monotonic()
     elif not news.state.over:
         work.over = None  # released by a person, or run again
+    if news.state is State.IDLE and not work.told:
+        work.last, work.out_of_time = None, False  # said by a run that does not count
 
 
 def _how(work: _AtWork) -> str:

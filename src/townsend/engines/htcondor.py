@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 EVENTS = "htcondor.log"
 """Event log of all jobs of a folder, in the folder of the jobs."""
 
+_MOST_TORN = 100  # events of one look that cannot be read
+_POLICY_CODES = (3, 21, 26)  # of the job, of the machine, of the pool; reasons of others hold names of files
 _MEMORY_CODES = (21, 34)  # a policy's, and that of control groups; 21 is also the time of a policy
 _TIME_CODES = (46, 47)  # allowed_job_duration, allowed_execute_duration
 _MEMORY = re.compile(r"memory", re.IGNORECASE)
@@ -83,6 +85,7 @@ class HTCondor:
             shown = printable(str(jobs.parent))
             msg = f"HTCondor takes no folder with a line break or another control character in its name (got {shown})"
             raise InputError(msg + "; rename it")
+        bindings()  # whatever the jobs are submitted with, these read the log
         self._queue = queue or find_queue(jobs, self._name, site.htcondor.submit_with)
         self._log: Any = None
         self._stems: dict[str, str] = {}
@@ -107,11 +110,21 @@ class HTCondor:
                 return []
             self._log = bindings().JobEventLog(str(self._jobs / EVENTS))
         news = []
-        for event in self._log.events(stop_after=0):
+        for event in self._events():
             job = self._stems.get(f"{event.cluster}.{event.proc}")
             if job is not None and (one := _news(job, event)) is not None:
                 news.append(one)
         return news
+
+    def _events(self) -> Iterator[Any]:
+        """Yield what has been added to the event log; what cannot be read of it is passed over."""
+        for _ in range(_MOST_TORN):
+            try:
+                yield from self._log.events(stop_after=0)
+            except bindings().HTCondorException as error:  # torn when a machine went down; the next can be read
+                log.warning("an event in %s cannot be read (%s)", self._jobs / EVENTS, error)
+            else:
+                return
 
     def remove(self, ids: Sequence[str]) -> None:
         """Remove jobs."""
@@ -150,17 +163,21 @@ class HTCondor:
 def _news(job: str, event: Any) -> JobNews | None:
     """Return what an event means for a job; None when it changes nothing."""
     kinds = bindings().JobEventType
-    if event.type in (kinds.SUBMIT, kinds.JOB_EVICTED, kinds.JOB_RELEASED, kinds.JOB_RECONNECT_FAILED):
+    try:
+        kind = event.type
+    except ValueError:  # only a newer pool knows it
+        return None
+    if kind in (kinds.SUBMIT, kinds.JOB_EVICTED, kinds.JOB_RELEASED, kinds.JOB_RECONNECT_FAILED):
         return JobNews(job, State.IDLE)
-    if event.type == kinds.EXECUTE:
+    if kind == kinds.EXECUTE:
         return JobNews(job, State.RUNNING)
-    if event.type == kinds.JOB_HELD:
+    if kind == kinds.JOB_HELD:
         reason = str(event.get("HoldReason", "no reason given"))
         return JobNews(job, _held(int(event.get("HoldReasonCode", 0)), reason), reason)
-    if event.type == kinds.JOB_ABORTED:
+    if kind == kinds.JOB_ABORTED:
         reason = str(event.get("Reason", "no reason given"))
         return JobNews(job, State.OVER_TIME if _TIME.search(reason) else State.REMOVED, reason)
-    if event.type == kinds.JOB_TERMINATED:
+    if kind == kinds.JOB_TERMINATED:
         normal = event.get("TerminatedNormally", True)
         detail = f"status {event.get('ReturnValue')}" if normal else f"signal {event.get('TerminatedBySignal')}"
         return JobNews(job, State.ENDED, detail, _usage(event))
@@ -172,7 +189,7 @@ def _held(code: int, reason: str) -> State:
         return State.OVER_TIME
     if code in _MEMORY_CODES and _MEMORY.search(reason):
         return State.OVER_MEMORY
-    return State.OVER_TIME if _TIME.search(reason) else State.HELD
+    return State.OVER_TIME if code in _POLICY_CODES and _TIME.search(reason) else State.HELD
 
 
 def _usage(event: Any) -> Usage:

@@ -38,9 +38,9 @@ _TEXT = """\
 set -eu
 stem="$1{number}"
 scratch="$(mktemp -d "${{_CONDOR_SCRATCH_DIR:-${{SLURM_TMPDIR:-${{TMPDIR:-/tmp}}}}}}/townsend.XXXXXX")"
-# Whatever a library keeps, it keeps in scratch.
+# Whatever a library keeps, it keeps in scratch: some of it would be unpickled by the next one.
 export {scratch}="$scratch" HOME="$scratch" TMPDIR="$scratch" XDG_CACHE_HOME="$scratch" XDG_CONFIG_HOME="$scratch"
-export KERAS_HOME="$scratch" MPLCONFIGDIR="$scratch" NUMBA_CACHE_DIR="{compiled}"
+export KERAS_HOME="$scratch" MPLCONFIGDIR="$scratch" NUMBA_CACHE_DIR="$scratch"
 export PYTHONDONTWRITEBYTECODE=1
 {exports}
 python={python}
@@ -50,7 +50,6 @@ exec "$python" {flags} -m townsend.worker "$stem.json" --remove "$scratch" {opti
 # HTCondor's pilots may themselves be a Slurm array: only Slurm's own jobs look at their number in one.
 _NUMBER = {"slurm": "-$SLURM_ARRAY_TASK_ID", "htcondor": ""}
 _LEAVING_S = 300.0
-_COMPILED = "$PWD/numba"  # once for all jobs of a run, which would each take seconds for it
 _KEPT = ("JAX_PLATFORMS",)
 
 
@@ -90,7 +89,6 @@ def _write(jobs: Path, site: Site, options: Sequence[str], packed: str | None) -
     text = _TEXT.format(
         number=_NUMBER[site.engine],
         scratch=SCRATCH,
-        compiled=_COMPILED if site.shared_files else "$scratch",
         exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())),
         python=shlex.quote(site.python or here),
         unpack=unpack_lines(packed) if packed else "",

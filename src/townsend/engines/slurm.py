@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["Slurm"]
 log = logging.getLogger(__name__)
 
 _WARNED_S = 60  # before its time is over a job gets SIGTERM, should it not have ended itself by then
+_DIGITS = re.compile(r"[0-9]+")
 _MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill", re.IGNORECASE)
 _STATES = {
     **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "RESV_DEL_HOLD", "REQUEUE_HOLD"), State.IDLE),
@@ -44,9 +46,14 @@ class Slurm:
         jobs: folder of the jobs.
         site: what is asked for.
         name: of the folder, which all its jobs carry.
+
+    Raises InputError when Slurm is not installed here.
     """
 
     def __init__(self, jobs: Path, site: Site, name: str) -> None:
+        if shutil.which("sbatch") is None:  # before it is written down that jobs are about to be submitted
+            msg = "sbatch must be on the PATH; say this where jobs are submitted, or choose --engine local"
+            raise InputError(msg)
         self._jobs, self._site, self._name = jobs, site, f"townsend-{name}"
         self._asked_s = 0.0
         self._seen: dict[str, State] = {}
@@ -97,7 +104,7 @@ class Slurm:
         run_tool(["scancel", "--quiet", "--me", f"--name={self._name}"])
 
     def _options(self, batch: Batch) -> list[str]:
-        minutes = max(1, round(60 * batch.request.max_hours))
+        minutes = math.ceil(60 * batch.request.max_hours)
         given = self._site.slurm
         chosen = {
             "partition": given.partition,
@@ -140,7 +147,7 @@ class Slurm:
 
 def _words(line: str) -> list[str] | None:
     words = line.split("|")
-    return words if len(words) == 5 and words[0].isdigit() and words[1].isdigit() else None
+    return words if len(words) == 5 and all(map(_DIGITS.fullmatch, words[:2])) else None
 
 
 def _gone(job: str) -> JobNews:

@@ -23,6 +23,7 @@ from townsend.engines.engine import open_scheduler, site_of
 from townsend.engines.ledger import CANCELLED, JOBS, Job, is_cancelled, read_ledger
 from townsend.engines.scheduler import JobNews, State
 from townsend.engines.usage import duration
+from townsend.errors import printable
 from townsend.files import write_text
 
 __all__ = ["Status", "cancel", "render_status", "status"]
@@ -65,8 +66,9 @@ def status(run: Path) -> Status:
     jobs = list(recorded.jobs.values())
     live = {} if is_cancelled(run) else {job.stem: job for job in recorded.live}
     said: dict[str, JobNews] = {}
-    for news in open_scheduler(site, run, recorded.name).news({stem: job.id for stem, job in live.items()}):
-        said[news.job] = news
+    if live:  # else nobody needs to be asked, nor to be there
+        heard = open_scheduler(site, run, recorded.name).news({stem: job.id for stem, job in live.items()})
+        said = {news.job: news for news in heard}
     states = {stem: said[stem].state if stem in said else State.IDLE for stem in live}
     held = tuple((stem, live[stem].unit, said[stem].detail) for stem, state in states.items() if state is State.HELD)
     queued = recorded.queued if live else 0
@@ -85,13 +87,18 @@ def cancel(run: Path) -> int:
     live = [] if is_cancelled(run) else recorded.live
     # Another process may be writing to the ledger: whoever opens it next writes down that these jobs are gone.
     write_text(run / JOBS / CANCELLED, "by townsend cancel\n")
-    open_scheduler(site, run, recorded.name).remove_all()
+    try:
+        open_scheduler(site, run, recorded.name).remove_all()
+    except BaseException:
+        (run / JOBS / CANCELLED).unlink(missing_ok=True)  # they are still there: none may be submitted twice
+        raise
     return len(live)
 
 
 def render_status(found: Status) -> Any:
     """Return a table of a status, for a terminal."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=f"jobs in {found.engine}", title_justify="left")
     table.add_column("state")
@@ -101,7 +108,7 @@ def render_status(found: Status) -> Any:
         table.add_row("not yet submitted", str(found.queued), "as many jobs as max_jobs allows are there already")
     for state, number in sorted(found.live.items()):
         reasons = sorted({reason for _, _, reason in found.held})[:_SHOWN] if state is State.HELD else []
-        table.add_row(state.value, str(number), "\n".join(reasons))
+        table.add_row(state.value, str(number), Text("\n".join(map(printable, reasons))))  # no markup, no escapes
     for how, number in sorted(found.ended.items()):
         table.add_row(how, str(number), "" if how == News.DONE.value else "planned again, or given up: see the records")
     if found.left_s is not None and not found.over:

@@ -31,7 +31,9 @@ def run_tool(words: Sequence[str], folder: Path | None = None) -> str:
     Raises InputError when it is not installed, does not answer or fails; its own words are in the sentence.
     """
     try:
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=_WAIT_S)
+        done = subprocess.run(
+            words, cwd=folder, capture_output=True, text=True, errors="replace", check=False, timeout=_WAIT_S
+        )
     except FileNotFoundError:
         msg = f"{words[0]} must be on the PATH; say this where jobs are submitted, or choose --engine local"
         raise InputError(msg) from None

@@ -26,6 +26,7 @@ _STARTED = time.monotonic()  # this module is loaded before any work begins
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _PEAK_ONLY = "5"
+_MOST = 1e15  # what is said to be more, of whatever, is no measurement
 
 _peaks_before_mb = [0.0]  # of what was measured before the last reset
 
@@ -127,4 +128,4 @@ def _size_mb(folder: Path) -> float:
 
 def _number(value: Any) -> float | None:
     plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain and 0 <= value <= sys.float_info.max else None
+    return float(value) if plain and 0 <= value <= _MOST else None
