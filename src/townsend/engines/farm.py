@@ -16,13 +16,14 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from townsend.engines.answers import Answer, Answers, log_end
+from townsend.engines.answers import Answers, log_end
+from townsend.engines.at_work import AtWork, Planned
 from townsend.engines.base import Message, News, WorkUnit
 from townsend.engines.job_script import RETURNED, write_job_script
 from townsend.engines.ledger import JOBS, Job, Ledger, is_cancelled
@@ -50,32 +51,6 @@ _STAYING = (State.HELD, State.OVER_MEMORY, State.OVER_TIME)  # in the queue, unt
 _AT_LEAST = {News.OUT_OF_MEMORY: State.OVER_MEMORY, News.OUT_OF_TIME: State.OVER_TIME}
 
 
-@dataclass
-class _Planned:
-    """A unit that is not done."""
-
-    unit: WorkUnit
-    request: Request
-    deaths: int = 0
-
-
-@dataclass
-class _AtWork:
-    """A job that the batch system has."""
-
-    job: Job
-    answers: Answers
-    state: State = State.IDLE
-    last: Answer | None = None
-    over: JobNews | None = None
-    over_s: float = 0.0
-    told: bool = False
-    out_of_time: bool = False
-    returned: bool = False
-    got_further: bool = False
-    measured: Usage = field(default_factory=Usage)
-
-
 class FarmEngine:
     """Runs work units as jobs; use it as a context manager.
 
@@ -91,9 +66,9 @@ class FarmEngine:
 
     def __init__(self, scheduler: Scheduler, site: Site, ledger: Ledger, run: Path, build: Path | None = None) -> None:
         self._scheduler, self._site, self._ledger, self._jobs = scheduler, site, ledger, run / JOBS
-        self._units: dict[str, _Planned] = {}
+        self._units: dict[str, Planned] = {}
         self._queue: deque[str] = deque()
-        self._at_work: dict[str, _AtWork] = {}
+        self._at_work: dict[str, AtWork] = {}
         self._accepted, self._refused, self._pause_until_s = bool(ledger.live), 0, 0.0
         self._unsettled: list[Batch] = []
         self._travelling = write_job_script(self._jobs, site, build)
@@ -126,7 +101,7 @@ class FarmEngine:
 
     def submit(self, unit: WorkUnit) -> None:
         """Queue a unit, or attach to the job that a former process has submitted for it."""
-        self._units[unit.name] = _Planned(unit, self._site.request)
+        self._units[unit.name] = Planned(unit, self._site.request)
         for work in self._at_work.values():
             if work.job.unit == unit.name and not work.told:
                 if self._stored(work.job.stem) == json.loads(json.dumps(unit.to_json())):
@@ -169,7 +144,7 @@ class FarmEngine:
                 if self._at_work:
                     time.sleep(_LOOK_S)
             for work in list(self._at_work.values()):
-                self._end(work, _how(work), "")
+                self._end(work, work.how, "")
             forget_inputs(self._jobs, ())
         finally:
             self._ledger.close()
@@ -244,7 +219,7 @@ class FarmEngine:
             self._watch(self._ledger.jobs[stem])
 
     def _watch(self, job: Job) -> None:
-        self._at_work[job.stem] = _AtWork(job, Answers(self._jobs / f"{job.stem}.out"))
+        self._at_work[job.stem] = AtWork(job, Answers(self._jobs / f"{job.stem}.out"))
 
     def _look(self) -> list[Message]:
         """Return what jobs and batch system have to say."""
@@ -256,10 +231,10 @@ class FarmEngine:
             heard = []
         for news in heard:
             if news.job in self._at_work:
-                _take(self._at_work[news.job], news)
+                self._at_work[news.job].take(news)
         return [message for work in list(self._at_work.values()) for message in self._hear(work)]
 
-    def _hear(self, work: _AtWork) -> list[Message]:
+    def _hear(self, work: AtWork) -> list[Message]:
         """Return what one job has to say, and take leave of it when it is over."""
         messages = [] if work.told else self._listen(work)
         if work.over and not work.told and not self._site.shared_files:
@@ -271,14 +246,14 @@ class FarmEngine:
             if work.over.state in _STAYING:
                 self._scheduler.remove([work.job.id])
             if work.told:
-                self._end(work, _how(work), work.over.detail)
+                self._end(work, work.how, work.over.detail)
             elif work.out_of_time:
                 messages += self._bury(work, replace(work.over, state=State.OVER_TIME, detail=_IN_TIME))
             else:
                 messages += self._bury(work, work.over)
         return messages
 
-    def _take_back(self, work: _AtWork, over: JobNews) -> None:
+    def _take_back(self, work: AtWork, over: JobNews) -> None:
         """Put what a job has sent back into its place; without that its last word is worth nothing."""
         archive = self._jobs / f"{work.job.stem}{RETURNED}"
         if not work.returned and archive.exists() and archive.stat().st_size:
@@ -296,7 +271,7 @@ class FarmEngine:
         if work.last and work.last.news is News.DONE and not work.returned:
             work.last, work.over = None, replace(over, detail=f"{over.detail}; what it made did not come back")
 
-    def _listen(self, work: _AtWork) -> list[Message]:
+    def _listen(self, work: AtWork) -> list[Message]:
         messages = []
         for answer in work.answers.new():
             work.measured = answer.usage
@@ -309,7 +284,7 @@ class FarmEngine:
         return messages
 
     def _say(
-        self, work: _AtWork, news: News, detail: str, body: Mapping[str, Any], *, final: bool = False
+        self, work: AtWork, news: News, detail: str, body: Mapping[str, Any], *, final: bool = False
     ) -> list[Message]:
         """Return a message, unless nobody in this process has asked for its unit."""
         planned = self._units.get(work.job.unit)
@@ -322,7 +297,7 @@ class FarmEngine:
             del self._units[work.job.unit]
         return [Message(work.job.unit, news, detail, body)]
 
-    def _bury(self, work: _AtWork, over: JobNews) -> list[Message]:
+    def _bury(self, work: AtWork, over: JobNews) -> list[Message]:
         """Take leave of a job that ended without a last word; its unit is queued again or given up."""
         self._end(work, over.state.value, over.detail)
         planned = self._units.get(work.job.unit)
@@ -345,18 +320,18 @@ class FarmEngine:
         times = f"{planned.deaths} times" if planned.deaths > 1 else "once"
         return [Message(name, news, f"its job ended {times} without a result ({over.state}: {over.detail}){end}")]
 
-    def _more_memory(self, work: _AtWork) -> Request:
+    def _more_memory(self, work: AtWork) -> Request:
         """Return a request for twice the memory, or half as much again as was seen, up to the site's most."""
         asked = work.job.request
         seen_mb = max(work.measured.memory_mb or 0, (work.over and work.over.usage and work.over.usage.memory_mb) or 0)
         most_mb = max(size_mb(self._site.max_memory), asked.memory_mb)
         return replace(asked, memory_mb=min(most_mb, max(2 * asked.memory_mb, round(1.5 * seen_mb))))
 
-    def _remove(self, work: _AtWork, how: str, detail: str) -> None:
+    def _remove(self, work: AtWork, how: str, detail: str) -> None:
         self._scheduler.remove([work.job.id])
         self._end(work, how, detail)
 
-    def _end(self, work: _AtWork, how: str, detail: str) -> None:
+    def _end(self, work: AtWork, how: str, detail: str) -> None:
         told = (work.over and work.over.usage) or Usage()
         self._ledger.end(work.job.stem, how, detail, work.measured, told)
         del self._at_work[work.job.stem]
@@ -366,18 +341,3 @@ class FarmEngine:
             return read_json(self._jobs / f"{stem}.json")
         except InputError:
             return None
-
-
-def _take(work: _AtWork, news: JobNews) -> None:
-    """Let a job stand where the batch system says; what it says last of one that is over is the end."""
-    work.state = news.state
-    if news.state.over and work.over is None:
-        work.over, work.over_s = news, time.monotonic()
-    elif not news.state.over:
-        work.over = None  # released by a person, or run again
-    if news.state is State.IDLE and not work.told:
-        work.last, work.out_of_time = None, False  # said by a run that does not count
-
-
-def _how(work: _AtWork) -> str:
-    return work.last.news.value if work.last else State.ENDED.value
