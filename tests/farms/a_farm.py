@@ -21,6 +21,12 @@ from real_slurm import SlurmCluster
 __all__ = ["Farm", "drive"]
 
 HERE = Path(__file__).parent
+COMMAND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background would ignore
+from townsend.cli import main
+main()
+"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Farm:
 
     def start(self, *arguments: object, folder: Path) -> subprocess.Popen[str]:
         """Start a townsend command."""
-        words = [*as_plain_user(), sys.executable, "-m", "townsend", *map(str, arguments)]
+        words = [*as_plain_user(), sys.executable, "-c", COMMAND, *map(str, arguments)]
         pipe = subprocess.PIPE
         return subprocess.Popen(words, cwd=folder, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 

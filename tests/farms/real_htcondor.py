@@ -193,7 +193,7 @@ class HTCondorPool:
             "PREEMPT": False,
             "KILL": False,
             "RANK": 0,
-            "MachineMaxVacateTime": 20,
+            "MachineMaxVacateTime": 8,
             **dict.fromkeys(_QUICK, 1),
             **dict.fromkeys(_SOON, 2),
             "MAX_PERIODIC_EXPR_INTERVAL": 5,
