@@ -31,12 +31,13 @@ def parser(description: str, repeats: int) -> argparse.ArgumentParser:
 
 
 def machine(packages: Sequence[str], *, of_cpu: bool = False) -> list[str]:
-    """Sentences that say on what the figures were measured; figures of CPU time stand a machine that is busy."""
+    """Sentences that say on what the figures were measured; figures of CPU time suffer less from a busy one."""
     now = dt.datetime.now(dt.UTC)
     others = cores_in_use()
+    worth = "CPU time feels that less than wall time, but not nothing" if of_cpu else "no figures to keep"
     busy = (
-        f"**the machine was busy ({others:.1f} cores at the start): no figures to keep**"
-        if others > BUSY_CORES and not of_cpu
+        f"**the machine was busy ({others:.1f} cores at the start): {worth}**"
+        if others > BUSY_CORES
         else f"{others:.1f} cores in use by others at the start"
     )
     versions = ", ".join(f"{name} {_version(name)}" for name in packages)
