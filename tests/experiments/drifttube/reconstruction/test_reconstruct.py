@@ -269,12 +269,13 @@ def test_memory_does_not_grow_with_the_files(reco, simulated, tmp_path):
     for number in (2, 16):
         files = [tmp_path / f"part-{i:02d}.root" for i in range(number)]
         command = [sys.executable, "-c", program, reco, tmp_path / f"out-{number}", *files]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        # One arena: else what the allocator keeps for each thread varies by some 15 MB from run to run.
+        environment = os.environ | {"MALLOC_ARENA_MAX": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         peaks.append(json.loads(done.stdout))
-    # 14 more blocks hold 28 MB of samples as int16 alone, 56 MB in mV and more as windows. What the allocator keeps
-    # varies by some MB from run to run.
+    # 14 more blocks hold 28 MB of samples as int16, the least that could be kept of them; in mV or as windows, more.
     for few, many in zip(*peaks, strict=True):
-        assert many < few + 15, peaks
+        assert many < few + 25, peaks
 
 
 # ---- empty events
