@@ -115,9 +115,10 @@ def townsend(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 @pytest.fixture
 def engine_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let sweeps train in this process, and Reconstructions count."""
+    """Let sweeps train in this process, Reconstructions count and skims cut."""
     monkeypatch.setattr("townsend.sweep.coordinator.open_engine", open_engine_here)
     monkeypatch.setattr("townsend.experiments.drifttube.reconstruction.run.open_engine", open_engine_here)
+    monkeypatch.setattr("townsend.experiments.table.skim.open_engine", open_engine_here)
 
 
 TINY_SWEEP = """\

@@ -75,6 +75,21 @@ def _reconstruct_shard(folder: Path, arguments: Mapping[str, Any], report: Repor
     reconstruct_shard(ShardWork.from_json(arguments), folder / arguments["output"])
 
 
+def _simulate_gluex_shard(folder: Path, arguments: Mapping[str, Any], report: Report, build: Path | None) -> None:
+    from townsend.config import parse
+    from townsend.experiments.gluex.settings import GluexSettings
+    from townsend.experiments.gluex.simulate import simulate_gluex_shard
+
+    settings, path = parse(GluexSettings, arguments["settings"]), folder / arguments["file"]
+    simulate_gluex_shard(settings, arguments["tree"], arguments["start"], arguments["stop"], path)
+
+
+def _skim_shard(folder: Path, arguments: Mapping[str, Any], report: Report, build: Path | None) -> None:
+    from townsend.experiments.table.skim_shard import SkimWork, skim_shard
+
+    skim_shard(SkimWork.from_json(arguments), folder)
+
+
 def _look_around(folder: Path, arguments: Mapping[str, Any], report: Report, build: Path | None) -> None:
     from townsend.engines.check import facts_of_job
 
@@ -84,7 +99,9 @@ def _look_around(folder: Path, arguments: Mapping[str, Any], report: Report, bui
 FUNCTIONS: Mapping[str, Callable[[Path, Mapping[str, Any], Report, Path | None], None]] = {
     "look_around": _look_around,
     "reconstruct_shard": _reconstruct_shard,
+    "simulate_gluex_shard": _simulate_gluex_shard,
     "simulate_shard": _simulate_shard,
+    "skim_shard": _skim_shard,
     "train_bracket": _train_bracket,
 }
 
