@@ -8,10 +8,12 @@ from townsend.errors import InputError
 from townsend.evaluate import bootstrap
 from townsend.evaluate.bootstrap import (
     BOOTSTRAP_SEED,
+    auc_by_group,
     bootstrap_auc,
     bootstrap_figures,
     clustered_auc,
     confusion_by_group,
+    numbered,
 )
 from townsend.evaluate.classification import FIGURES, auc, confusion
 from townsend.tasks.base import Metric
@@ -124,6 +126,47 @@ def test_counts_of_groups_add_up_to_the_confusion() -> None:
     assert metrics["f1"].value == pytest.approx(table.f1)
     resampled = drawn(len(counts), 200) @ counts
     assert metrics["accuracy"].error == pytest.approx(np.std(FIGURES["accuracy"](resampled), ddof=1))
+
+
+def test_weights_of_one_change_nothing_and_whole_weights_are_repetitions() -> None:
+    scores, labels, group = clustered_sample(np.random.default_rng(9), 40)
+    scores = scores.round(1)
+    plain = clustered_auc(scores, labels, group)
+    assert clustered_auc(scores, labels, group, np.ones(len(scores))) == pytest.approx(plain, abs=1e-12)
+    assert clustered_auc(scores, labels, group, np.full(len(scores), -0.3)) == pytest.approx(plain, abs=1e-12)
+    times = np.random.default_rng(1).integers(1, 4, len(scores))
+    repeated = clustered_auc(*(np.repeat(column, times) for column in (scores, labels, group)))
+    assert clustered_auc(scores, labels, group, times) == pytest.approx(repeated, abs=1e-12)
+
+
+def test_signed_weights_scatter_as_the_bootstrap_says() -> None:
+    scores, labels, group = clustered_sample(np.random.default_rng(12), 300)
+    weights = np.random.default_rng(13).choice([1.0, 0.3, -0.5], len(scores), p=[0.6, 0.3, 0.1])
+    analytic, resampled = (
+        clustered_auc(scores, labels, group, weights),
+        bootstrap_auc(scores, labels, group, 600, weights=weights),
+    )
+    assert analytic.value == pytest.approx(auc(scores, labels, weights), abs=1e-12)
+    assert resampled.value == pytest.approx(analytic.value, abs=1e-12)
+    assert resampled.error == pytest.approx(analytic.error, rel=0.1)
+    assert analytic.error > 1.05 * clustered_auc(scores, labels, group).error
+
+
+def test_weighted_counts_of_groups_add_up_to_the_weighted_confusion() -> None:
+    scores, labels, group = clustered_sample(np.random.default_rng(3), 20)
+    weights = np.random.default_rng(4).normal(0.5, 1, len(scores))
+    counts = confusion_by_group(scores, labels, group, 0.4, weights)
+    assert counts.sum(axis=0) == pytest.approx(confusion(scores, labels, 0.4, weights).counts)
+    one = group == np.unique(group)[3]
+    assert counts[3] == pytest.approx(confusion(scores[one], labels[one], 0.4, weights[one]).counts)
+
+
+def test_an_auc_minus_itself_is_zero_and_sure() -> None:
+    scores, labels, group = clustered_sample(np.random.default_rng(2), 20)
+    number, groups = numbered(group)
+    one = auc_by_group(scores, labels == 1, number, groups)
+    assert (one.minus(one).value, one.minus(one).error) == (0, 0)
+    assert np.isnan(auc_by_group(scores[:2], np.array([True, False]), number[:2], groups).error)
 
 
 def test_perfect_separation_has_no_error() -> None:

@@ -3,7 +3,7 @@
 What to use when
 ----------------
 - `auc`: how well the score orders the examples, without a threshold; exact with ties and signed weights.
-- `roc`: the curve behind it, thinned for a figure.
+- `roc`: the curve behind it, thinned for a figure (`townsend.evaluate.curves` has it with event weights).
 - `confusion`, then `.precision`, `.recall`, `.f1` ...: at one threshold, at the prevalence of the examples given.
 - `balanced`: the same table re-weighted to as much signal as background (to compare with published
   figures made on a balanced set); no example is thrown away.
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from townsend.errors import InputError
+from townsend.evaluate.weights import checked_weights
 
 __all__ = [
     "FIGURES",
@@ -86,17 +87,11 @@ def auc(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) 
     Raises InputError as `checked`, or when the weights of a class sum to zero.
     """
     values, signal = checked(scores, labels)
-    weight = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64).reshape(-1)
-    if len(weight) != len(values) or not np.isfinite(weight).all():
-        msg = f"weights must be one finite number an example (got {len(weight)} for {len(values)}); check the column"
-        raise InputError(msg)
+    weight = checked_weights(weights, len(values), signal)
     _, rank = np.unique(values, return_inverse=True)
     positive = np.bincount(rank, weights=np.where(signal, weight, 0.0))
     negative = np.bincount(rank, weights=np.where(signal, 0.0, weight))
     total = float(positive.sum() * negative.sum())
-    if total == 0.0:
-        msg = "weights of signal and of background must not sum to zero; check the signs of the weights"
-        raise InputError(msg)
     below = np.cumsum(negative) - negative
     return float(np.dot(positive, below + 0.5 * negative)) / total
 
@@ -231,11 +226,14 @@ def confusion(scores: ArrayLike, labels: ArrayLike, threshold: float, weights: A
     """Return the table of truth and prediction; predicted signal is score >= threshold.
 
     Scores are compared in double precision, so that a threshold written to JSON acts as it did when chosen.
+    Weights may be of either sign; the cells are then sums with that sign.
+
+    Raises InputError as `checked`, and when the weights cannot be used.
     """
     values, signal = checked(scores, labels)
     table = np.bincount(
         2 * (~signal).astype(np.intp) + (values < threshold),
-        weights=None if weights is None else np.asarray(weights, np.float64).reshape(-1),
+        weights=None if weights is None else checked_weights(weights, len(values)),
         minlength=4,
     )
     tp, fn, fp, tn = (float(count) for count in table)
