@@ -16,6 +16,12 @@ What to use when
 - `find_peaks`: apply a chosen network to measured traces (`townsend find-peaks`).
 - `assemble`: join a finder and a clusteriser, calibrated (`townsend assemble`).
 - `reconstruct`: count clusters in waveform files (`townsend reconstruct`).
+- `simulate_gluex`, `simulate_eta`: tracks and decays in GlueX (`townsend simulate gluex`, `townsend simulate eta`).
+- `skim`: cuts over files of events, and the cut-flow (`townsend skim`).
+- `train`: models trained on a table of events and compared (`townsend train`).
+- `evaluate`: chosen models judged on the same events (`townsend evaluate`).
+- `apply`: scores of every entry of files (`townsend apply`).
+- `select_eta`: eta decays selected with what was trained on tracks (`townsend select-eta`).
 - `report`: one page about all of it (`townsend report`).
 - `status`, `cancel`: the jobs of a run in a batch system (`townsend status`, `townsend cancel`).
 - `check_engine`: whether a batch system can do the work (`townsend engines check`).
@@ -36,9 +42,15 @@ if TYPE_CHECKING:
     from townsend.experiments.drifttube.reading.read import read
     from townsend.experiments.drifttube.reconstruction.assemble import assemble
     from townsend.experiments.drifttube.reconstruction.reconstruct import reconstruct
-    from townsend.experiments.drifttube.report.report import report
     from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube
     from townsend.experiments.drifttube.validation.validate import validate_drifttube
+    from townsend.experiments.gluex.select_eta import select_eta
+    from townsend.experiments.gluex.simulate import simulate_eta, simulate_gluex
+    from townsend.experiments.report import report
+    from townsend.experiments.table.apply import apply
+    from townsend.experiments.table.evaluate import evaluate
+    from townsend.experiments.table.skim import skim
+    from townsend.experiments.table.train import train
     from townsend.sweep.board import board
     from townsend.sweep.choose import choose
     from townsend.sweep.coordinator import sweep
@@ -49,12 +61,14 @@ if TYPE_CHECKING:
     from townsend.sweep.refine import refine
 
 __all__ = [
+    "apply",
     "assemble",
     "board",
     "cancel",
     "check_engine",
     "choose",
     "dashboard",
+    "evaluate",
     "export_journal",
     "export_tensorboard",
     "find_peaks",
@@ -63,20 +77,27 @@ __all__ = [
     "reconstruct",
     "refine",
     "report",
+    "select_eta",
     "simulate_drifttube",
+    "simulate_eta",
+    "simulate_gluex",
+    "skim",
     "space",
     "status",
     "sweep",
+    "train",
     "validate_drifttube",
 ]
 
 _HOMES = {
+    "apply": "townsend.experiments.table.apply",
     "assemble": "townsend.experiments.drifttube.reconstruction.assemble",
     "board": "townsend.sweep.board",
     "cancel": "townsend.engines.status",
     "check_engine": "townsend.engines.check",
     "choose": "townsend.sweep.choose",
     "dashboard": "townsend.sweep.dashboard",
+    "evaluate": "townsend.experiments.table.evaluate",
     "export_journal": "townsend.sweep.export_journal",
     "export_tensorboard": "townsend.sweep.export_tensorboard",
     "find_peaks": "townsend.experiments.drifttube.peaks.find_peaks",
@@ -84,11 +105,16 @@ _HOMES = {
     "read": "townsend.experiments.drifttube.reading.read",
     "reconstruct": "townsend.experiments.drifttube.reconstruction.reconstruct",
     "refine": "townsend.sweep.refine",
-    "report": "townsend.experiments.drifttube.report.report",
+    "report": "townsend.experiments.report",
+    "select_eta": "townsend.experiments.gluex.select_eta",
     "simulate_drifttube": "townsend.experiments.drifttube.simulation.simulate",
+    "simulate_eta": "townsend.experiments.gluex.simulate",
+    "simulate_gluex": "townsend.experiments.gluex.simulate",
+    "skim": "townsend.experiments.table.skim",
     "space": "townsend.sweep.describe_space",
     "status": "townsend.engines.status",
     "sweep": "townsend.sweep.coordinator",
+    "train": "townsend.experiments.table.train",
     "validate_drifttube": "townsend.experiments.drifttube.validation.validate",
 }
 

@@ -12,7 +12,9 @@ from typer.core import TyperGroup
 
 from townsend.errors import InputError, TownsendError, printable
 from townsend.farm_commands import Cpus, EngineName, Hours, MaxJobs, Memory, RequestFrom, add_farm_commands, site_of
+from townsend.gluex_commands import add_gluex_commands
 from townsend.logs import set_logging
+from townsend.table_commands import add_table_commands
 from townsend.terminal import bar, named_bar, say, show, total_bar
 
 __all__ = ["app", "main"]
@@ -23,6 +25,8 @@ _IN_ORDER_OF_USE = (
     "read",
     "noise",
     "validate",
+    "skim",
+    "train",
     "space",
     "sweep",
     "board",
@@ -30,6 +34,9 @@ _IN_ORDER_OF_USE = (
     "export",
     "refine",
     "choose",
+    "evaluate",
+    "apply",
+    "select-eta",
     "find-peaks",
     "assemble",
     "reconstruct",
@@ -452,6 +459,8 @@ def report(
     say(f"report: {write_report(run, output)}")
 
 
+add_table_commands(app)
+add_gluex_commands(app, simulate_app)
 add_farm_commands(app)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "figure", "panels", "plain", "save", "styled"]
+__all__ = ["COLOURS", "DPI", "figure", "panels", "plain", "save", "styled"]
 
 COLOURS: Mapping[str, str] = {
     "best": "#d62728",
@@ -41,13 +41,16 @@ COLOURS: Mapping[str, str] = {
 }
 """Role -> colour; signal and background, before and after, differ in brightness too."""
 
+DPI = 150
+"""Pixels an inch of the pictures that are written."""
+
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.labelsize": 12,
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
     "errorbar.capsize": 0,
-    "figure.dpi": 150,
+    "figure.dpi": DPI,
     "figure.facecolor": "white",
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
     "font.size": 11,

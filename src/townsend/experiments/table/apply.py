@@ -143,9 +143,7 @@ def _targets(paths: Sequence[Path], output: Path) -> list[Path]:
     for path in paths:
         target = output / f"{path.stem}.scores{path.suffix}"
         if target in found:
-            msg = (
-                f"inputs must have different names (got {found[target]} and {path}); apply it to each by itself"
-            )
+            msg = f"inputs must have different names (got {found[target]} and {path}); apply it to each by itself"
             raise InputError(msg)
         if target.exists() and target.resolve() == path.resolve():
             msg = f"{target} must not be an input; choose another folder"

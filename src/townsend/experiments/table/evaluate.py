@@ -158,7 +158,7 @@ def _compared(judged: Mapping[str, Judged], name: str, first: str, events: Judge
 
 def _described(model: Model) -> dict[str, Any]:
     card = model.chosen.card
-    names = ("network", "hyperparameters", "parameters", "trial", "seed", "epochs", "best_epoch")
+    names = ("network", "hyperparameters", "parameters", "trial", "seed", "epochs", "best_epoch", "seal")
     compared = card["sweep"]["configurations_compared"]
     verdicts = card["verdicts"]
     return {**{name: card[name] for name in names}, "configurations_compared": compared, "verdicts": verdicts}
@@ -223,7 +223,7 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 def _write_arrays(folder: Path, judged: Mapping[str, Judged], events: JudgedEvents) -> None:
     curves = {f"{name}.{curve}": values for name, one in judged.items() for curve, values in one.curves().items()}
     weights = own_weights(events.events)
-    scores = {f"{name}.scores": one.scores for name, one in judged.items()}
+    scores: dict[str, Any] = {f"{name}.scores": one.scores for name, one in judged.items()}
     scores |= {"label": np.asarray(events.events.y), "group": np.asarray(events.events.group)}
     scores |= {} if weights is None else {"weight": weights}
     for file, arrays in (("curves.npz", curves), ("scores.npz", scores)):

@@ -4,19 +4,21 @@ What to use when
 ----------------
 - `train`: sweep each model, choose its best, judge all of them on the same test set.
 
-The folder holds `table.yaml` (with whole file names), `analysis.yaml`, `sweeps/NAME`, `models/NAME` and `evaluation`.
+The folder holds `table.yaml` (with whole file names), `analysis.yaml`, `sweeps/NAME`, `models/NAME`,
+`evaluation` and `report.html`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from townsend.config import dump_yaml, parse, resolved
 from townsend.engines.site import Site
 from townsend.errors import InputError
 from townsend.experiments.table.analysis_settings import AnalysisSettings, sweep_of
-from townsend.experiments.table.evaluate import evaluate
+from townsend.experiments.table.evaluate import evaluate, read_evaluation
+from townsend.experiments.table.page import TRAINED, write_table_page
 from townsend.experiments.table.settings import TABLE_FILE, Description, Files, TableSettings
 from townsend.files import read_json, write_json
 from townsend.networks.build_file import BuildFile
@@ -29,7 +31,6 @@ from townsend.sweep.settings import SweepSettings
 __all__ = ["EVALUATION", "MODELS", "SWEEPS", "train"]
 
 SWEEPS, MODELS, EVALUATION = "sweeps", "models", "evaluation"
-_MARK = "train.json"
 _MADE_BY = "townsend train"
 
 Report = Callable[[str, int, int], None]
@@ -75,8 +76,20 @@ def train(
     for name, one in sweeps.items():
         models[name] = _chosen(output / SWEEPS / name, output / MODELS / name, build if _needs(one) else None)
     first = settings.reference or next(iter(settings.models))
-    evaluate(models, output / EVALUATION, reference=first, build=build, progress=progress)
+    if not _is_evaluated(output / EVALUATION, models, first):
+        evaluate(models, output / EVALUATION, reference=first, build=build, progress=progress)
+        write_table_page(output, output / "report.html")
     return output
+
+
+def _is_evaluated(folder: Path, models: Mapping[str, Path], reference: str) -> bool:
+    """Whether these very models have been judged, and the page that shows it was written."""
+    if not (folder / "evaluation.json").is_file() or not (folder.parent / "report.html").is_file():
+        return False
+    value = read_evaluation(folder)
+    seals = {name: read_json(model / "card.json").get("seal") for name, model in models.items()}
+    judged = {name: one["model"]["seal"] for name, one in value["models"].items()}
+    return value["reference"] == reference and judged == seals
 
 
 def _needs(settings: SweepSettings) -> bool:
@@ -104,13 +117,13 @@ def _open(output: Path, settings: AnalysisSettings, description: Description) ->
     except OSError as error:
         msg = f"{output} must be a folder that can be written ({error.strerror}); choose another"
         raise InputError(msg) from None
-    if others and not (output / _MARK).is_file():
+    if others and not (output / TRAINED).is_file():
         msg = f"{output} must be new, empty or of the same `{_MADE_BY}` (it holds {others[0]}); choose another folder"
         raise InputError(msg)
     placed = _placed(description)
     wanted = {"made_by": _MADE_BY, "models": settings.models, "seed": settings.seed, "table": resolved(placed)}
-    if (output / _MARK).is_file():
-        found = read_json(output / _MARK)
+    if (output / TRAINED).is_file():
+        found = read_json(output / TRAINED)
         different = [name for name, value in wanted.items() if found.get(name) != value]
         if different:
             rule = f"{output} must be continued with what it was begun with"
@@ -119,7 +132,7 @@ def _open(output: Path, settings: AnalysisSettings, description: Description) ->
         return
     dump_yaml(placed, output / TABLE_FILE)
     dump_yaml(settings.model_copy(update={"table": TABLE_FILE}), output / "analysis.yaml")
-    write_json(output / _MARK, wanted)
+    write_json(output / TRAINED, wanted)
 
 
 def _placed(description: Description) -> TableSettings:
