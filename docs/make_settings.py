@@ -23,6 +23,10 @@ from townsend.experiments.drifttube.peaks.task_settings import PeakSettings
 from townsend.experiments.drifttube.reading.layouts import ReadSettings
 from townsend.experiments.drifttube.reconstruction.reconstruct import ReconstructSettings
 from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings
+from townsend.experiments.gluex.settings import GluexSettings
+from townsend.experiments.table.analysis_settings import AnalysisSettings
+from townsend.experiments.table.settings import ClassSettings, FriendSettings, TableSettings
+from townsend.experiments.table.task_settings import TableTaskSettings
 from townsend.networks.blocks import INITIALIZERS
 from townsend.networks.values import ACTIVATIONS
 from townsend.sweep.hyperparameter import Range, Tied, Values
@@ -42,6 +46,12 @@ refused. The settings that were used, all defaults filled in, lie beside every r
 
 SECTIONS = (
     (DriftTubeSettings, "townsend simulate drifttube --config FILE"),
+    (GluexSettings, "townsend simulate gluex --config FILE, townsend simulate eta --config FILE"),
+    (TableSettings, "townsend skim FILE, townsend train FILE, `sample` of a sweep with `task: table`"),
+    (ClassSettings, "a class of a table"),
+    (FriendSettings, "a friend of a table"),
+    (AnalysisSettings, "townsend train FILE"),
+    (TableTaskSettings, "`task_settings` of an analysis, and of a sweep with `task: table`"),
     (ReadSettings, "townsend read ... --format littlepi --config FILE"),
     (MeasureNoiseSettings, "townsend noise ... --config FILE"),
     (SweepSettings, "townsend sweep FILE"),
@@ -56,11 +66,21 @@ SECTIONS = (
     (Site, "`--engine FILE.yaml` of `sweep`, `simulate drifttube` and `reconstruct`"),
 )
 UNITS = {
+    "_keV_per_cm": "keV/cm",
+    "_GeV_per_cm": "GeV/cm",
+    "momentum_high_GeV": "GeV/c",
+    "momentum_low_GeV": "GeV/c",
+    "momentum_GeV": "GeV/c",
     "_cm2_per_Vs": "cm²/(V s)",
     "_mV_per_uA": "mV/µA",
     "_V_per_cm": "V/cm",
     "_cm_per_us": "cm/µs",
-    "_GeV": "GeV/c",
+    "_per_GeV2": "GeV⁻²",
+    "_per_fb": "fb⁻¹",
+    "_mrad": "mrad",
+    "_GeV": "GeV",
+    "_X0": "X₀",
+    "_pb": "pb",
     "_hours": "h",
     "_minutes": "min",
     "_seconds": "s",

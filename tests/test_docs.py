@@ -23,6 +23,8 @@ from townsend.experiments.drifttube.reconstruction.inputs import ReconstructSett
 from townsend.experiments.drifttube.simulation.settings import DriftTubeSettings, TrackSettings
 from townsend.experiments.drifttube.simulation.simulate import simulate_drifttube
 from townsend.experiments.shipped import shipped_configs
+from townsend.experiments.table.analysis_settings import AnalysisSettings, sweep_of
+from townsend.experiments.table.settings import TableSettings
 from townsend.sweep.brackets import check_space
 from townsend.sweep.settings import SweepSettings
 from townsend.tasks.registry import find_task
@@ -133,6 +135,13 @@ def test_settings_are_known(block: Block, tmp_path: Path) -> None:
         parse(ReadSettings, document)
     elif kind == "noise":
         parse(MeasureNoiseSettings, document)
+    elif kind == "table":
+        parse(TableSettings, document)
+    elif kind == "analysis":
+        analysis = parse(AnalysisSettings, document)
+        for name in analysis.models:
+            model = sweep_of(analysis, name, tmp_path)
+            check_space(model, find_task(model.task).loss)
     elif kind == "reconstruct":
         parse(ReconstructSettings, document)
     else:

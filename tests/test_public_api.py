@@ -10,14 +10,17 @@ import pytest
 import townsend
 import townsend.api
 
-HEAVY = {"awkward", "jax", "keras", "matplotlib", "numba", "numpy", "optuna", "pydantic", "scipy", "sklearn", "uproot"}
+HEAVY = {"awkward", "jax", "keras", "matplotlib", "numba", "numpy", "optuna", "pyarrow", "pydantic", "scipy"}
+HEAVY |= {"sklearn", "uproot"}
 FUNCTIONS = [
+    "apply",
     "assemble",
     "board",
     "cancel",
     "check_engine",
     "choose",
     "dashboard",
+    "evaluate",
     "export_journal",
     "export_tensorboard",
     "find_peaks",
@@ -26,10 +29,15 @@ FUNCTIONS = [
     "reconstruct",
     "refine",
     "report",
+    "select_eta",
     "simulate_drifttube",
+    "simulate_eta",
+    "simulate_gluex",
+    "skim",
     "space",
     "status",
     "sweep",
+    "train",
     "validate_drifttube",
 ]
 

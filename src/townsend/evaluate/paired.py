@@ -40,6 +40,7 @@ Floats = NDArray[np.float64]
 MAX_P_VALUE = 0.05
 """p value of the difference of AUC below which one model is called better."""
 
+_SMALLEST_SHOWN = 1e-12
 _COMPARED = ("accuracy", "precision", "recall", "false_positive_rate", "f1", "efficiency_x_purity", "corner_distance")
 
 
@@ -172,7 +173,8 @@ def _p_value(difference: Metric) -> float:
 def _verdict(auc: ComparisonRow, names: tuple[str, str]) -> Verdict:
     value, error = auc.difference
     (better, high), (worse, low) = sorted(zip(names, (auc.a.value, auc.b.value), strict=True), key=lambda one: -one[1])
-    figures = f"{abs(value):.4f} ± {error:.4f} in AUC ({high:.4f} against {low:.4f}), p {auc.p:.2g}"
+    chance = "p below 1e-12" if auc.p < _SMALLEST_SHOWN else f"p {auc.p:.2g}"  # tails are not normal that far out
+    figures = f"{abs(value):.4f} ± {error:.4f} in AUC ({high:.4f} against {low:.4f}), {chance}"
     if auc.p < MAX_P_VALUE:
         return Verdict(True, f"{better} better than {worse} by {figures}")
     return Verdict(False, f"{better} and {worse} cannot be told apart: they differ by {figures}; give more events")

@@ -165,17 +165,10 @@ class Reader:
             _check_weights(given, str(text), source, chunk, np.flatnonzero(mine))
             weight[mine] = given
             flows[name] = flows[name] + CutFlow.of(given, passed[mine], len(self.cuts))
+        group, values = self._groups(columns, rows), self.values(columns, rows)
+        every = Events(values, label, weight, group, chunk.file, chunk.start + np.arange(rows, dtype=np.int64))
         kept = np.flatnonzero((label >= 0) & (passed == len(self.cuts)))
-        group = self._groups(columns, rows)
-        values = self.values(columns, rows)[kept]
-        return Events(
-            values,
-            label[kept],
-            weight[kept],
-            None if group is None else group[kept],
-            chunk.file,
-            chunk.start + kept.astype(np.int64),
-        )
+        return every if len(kept) == rows else every[kept]
 
     def _check_disjoint(
         self, source: Source, label: NDArray[np.int16], mine: NDArray[np.bool_], name: str, chunk: Chunk

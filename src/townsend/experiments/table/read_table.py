@@ -132,49 +132,61 @@ def _all_files(description: Description) -> list[tuple[Path, ...]]:
 
 
 class _Kept:
-    """The events of the smallest keys, in the order of their places."""
+    """The events of the smallest keys, in the order of their places, as long as these are added in order."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._parts: list[tuple[NDArray[np.uint64], NDArray[np.int64], Events]] = []
+        self._parts: list[tuple[NDArray[np.uint64], Events]] = []
         self._held = 0
+        self._largest = np.uint64(np.iinfo(np.uint64).max)  # key of any event that may still be kept
         self.seen = 0
 
     def add(self, file: int, events: Events) -> None:
         """Take in events of one file."""
         place = (np.int64(file) << np.int64(40)) + events.entry
-        self._parts.append((_mixed(place.astype(np.uint64)), place, events))
-        self._held += len(events.label)
-        self.seen += len(events.label)
+        self.seen += len(place)
+        self._take(_mixed(place.astype(np.uint64)), events)
         if self._held > 2 * self._most:
             self._drop()
 
     def events(self) -> Events:
-        """Return what is kept."""
+        """Return what is kept, and let go of it."""
         if self._held > self._most:
             self._drop()
-        [(_, place, events)] = self._joined()
-        return events[np.argsort(place, kind="stable")]
+        parts = [events for _, events in self._parts]
+        self._parts.clear()
+        return _joined(parts)
+
+    def _take(self, key: NDArray[np.uint64], events: Events) -> None:
+        low = key <= self._largest
+        if not low.all():
+            key, events = key[low], events[np.flatnonzero(low)]
+        self._parts.append((key, events))
+        self._held += len(key)
 
     def _drop(self) -> None:
-        [(key, place, events)] = self._joined()
-        rows = np.argpartition(key, self._most - 1)[: self._most]
-        self._parts = [(key[rows], place[rows], events[rows])]
-        self._held = self._most
+        """Keep the events of the smallest keys, of which no two are equal."""
+        keys = np.concatenate([key for key, _ in self._parts])
+        self._largest = np.partition(keys, self._most - 1)[self._most - 1]
+        before, self._parts, self._held = self._parts[::-1], [], 0
+        while before:  # part by part, so that hardly more is held than before
+            self._take(*before.pop())
 
-    def _joined(self) -> list[tuple[NDArray[np.uint64], NDArray[np.int64], Events]]:
-        keys, places, events = zip(*self._parts, strict=True)
-        groups = [part.group for part in events]
-        whole = Events(
-            np.concatenate([part.values for part in events]),
-            np.concatenate([part.label for part in events]),
-            np.concatenate([part.weight for part in events]),
-            None if any(group is None for group in groups) else np.concatenate(groups),
-            0,
-            np.concatenate([part.entry for part in events]),
-        )
-        self._parts = [(np.concatenate(keys), np.concatenate(places), whole)]
-        return self._parts
+
+def _joined(parts: list[Events]) -> Events:
+    """Return the events of all parts as one, emptying the list, so that hardly more is held than these."""
+    first, rows, start = parts[0], sum(len(part.label) for part in parts), 0
+    values = np.empty((rows, first.values.shape[1]), np.float32)
+    label, weight, entry = np.empty(rows, np.int16), np.empty(rows), np.empty(rows, np.int64)
+    group = None if first.group is None else np.empty(rows, np.int64)
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        here = slice(start, start := start + len(part.label))
+        values[here], label[here], weight[here], entry[here] = part.values, part.label, part.weight, part.entry
+        if group is not None and part.group is not None:
+            group[here] = part.group
+    return Events(values, label, weight, group, 0, entry)
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

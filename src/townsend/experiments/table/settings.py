@@ -79,7 +79,12 @@ class TableSettings(Closed):
         """Let a class be its condition alone."""
         if not isinstance(value, Mapping):
             return value
-        return {name: {"where": one} if isinstance(one, str) else one for name, one in value.items()}
+        found = {name: {"where": one} if isinstance(one, str) else one for name, one in value.items()}
+        # What a validator returns is no longer JSON, where a list may be a tuple.
+        for one in found.values():
+            if isinstance(one, dict) and isinstance(one.get("files"), list):
+                one["files"] = tuple(one["files"])
+        return found
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSettings:
