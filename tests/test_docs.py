@@ -197,6 +197,11 @@ def test_every_figure_of_the_board_is_defined(tmp_path: Path) -> None:
         assert not name.endswith(".ceiling") or f"`{family}.*.ceiling`" in page, name
 
 
+def test_every_figure_of_the_board_of_tables_is_defined() -> None:
+    page = (ROOT / "docs" / "reference" / "figures.md").read_text(encoding="utf-8")
+    assert [name for name in find_task("table").metrics if f"| `{name}` |" not in page] == []
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # of Keras
 def test_every_figure_of_the_board_of_clusterisers_is_defined(tiny_model: Path, tmp_path: Path) -> None:
     uniform = DriftTubeSettings(seed=6, track=TrackSettings(impact="uniform"))
