@@ -27,6 +27,7 @@ __all__ = ["ROWS", "Events", "Reader", "Source", "iterate_events", "open_source"
 ROWS = 100_000
 """Entries read at a time."""
 
+_IN_CACHE = 4096  # rows that are turned from columns into events at a time
 _LARGEST_GROUP = 2.0**53  # beyond, float64 does not tell whole numbers apart
 
 
@@ -142,10 +143,13 @@ class Reader:
 
     def values(self, columns: Mapping[str, Any], rows: int) -> NDArray[np.float32]:
         """Return (rows, k) features; what is not finite stays so."""
-        found = np.empty((rows, len(self.features)), np.float32)
+        by_feature = np.empty((len(self.features), rows), np.float32)
         with np.errstate(over="ignore"):
             for place, expression in enumerate(self.features.values()):
-                found[:, place] = numbers(expression, columns, rows)
+                by_feature[place] = numbers(expression, columns, rows)
+        found = np.empty((rows, len(self.features)), np.float32)
+        for start in range(0, rows, _IN_CACHE):  # twice as fast as writing a feature after the other
+            found[start : start + _IN_CACHE] = by_feature[:, start : start + _IN_CACHE].T
         return found
 
     def events(self, source: Source, chunk: Chunk, flows: dict[str, CutFlow]) -> Events:

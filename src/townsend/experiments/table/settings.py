@@ -158,7 +158,8 @@ class Description:
             place = given if given.is_absolute() else self.folder / given
             matches = [place] if place.exists() else sorted(Path(place.anchor or ".").glob(_below_anchor(place)))
             if not matches:
-                msg = f"files must exist (got none for {pattern}, from {self.folder}); check the name or the pattern"
+                begin = "" if given.is_absolute() else f", from {self.folder}"
+                msg = f"files must exist (got none for {pattern}{begin}); check the name or the pattern"
                 raise InputError(msg)
             found |= dict.fromkeys(matches)
         return tuple(found)

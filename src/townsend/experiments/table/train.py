@@ -122,7 +122,7 @@ def _open(output: Path, settings: AnalysisSettings, description: Description) ->
         raise InputError(msg)
     placed = _placed(description)
     wanted = {"made_by": _MADE_BY, "models": settings.models, "seed": settings.seed, "table": resolved(placed)}
-    if (output / TRAINED).is_file():
+    if (output / TRAINED).is_file() and any(output.glob(f"{SWEEPS}/*/records/*.json")):
         found = read_json(output / TRAINED)
         different = [name for name, value in wanted.items() if found.get(name) != value]
         if different:
