@@ -33,7 +33,7 @@ from townsend.evaluate.verdict import Verdict
 from townsend.evaluate.weights import WeightSummary, summary_of
 from townsend.tasks.base import Metric
 
-__all__ = ["MAX_P_VALUE", "Comparison", "ComparisonRow", "McNemar", "compare_models", "mcnemar"]
+__all__ = ["MAX_P_VALUE", "Comparison", "ComparisonRow", "McNemar", "compare_models", "difference_verdict", "mcnemar"]
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +41,16 @@ MAX_P_VALUE = 0.05
 """p value of the difference of AUC below which one model is called better."""
 
 _SMALLEST_SHOWN = 1e-12
-_COMPARED = ("accuracy", "precision", "recall", "false_positive_rate", "f1", "efficiency_x_purity", "corner_distance")
+_COMPARED = (
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "false_positive_rate",
+    "f1",
+    "efficiency_x_purity",
+    "corner_distance",
+)
 
 
 @dataclass(frozen=True)
@@ -171,11 +180,20 @@ def _p_value(difference: Metric) -> float:
 
 
 def _verdict(auc: ComparisonRow, names: tuple[str, str]) -> Verdict:
-    value, error = auc.difference
-    (better, high), (worse, low) = sorted(zip(names, (auc.a.value, auc.b.value), strict=True), key=lambda one: -one[1])
-    chance = "p below 1e-12" if auc.p < _SMALLEST_SHOWN else f"p {auc.p:.2g}"  # tails are not normal that far out
-    figures = f"{abs(value):.4f} ± {error:.4f} in AUC ({high:.4f} against {low:.4f}), {chance}"
-    if auc.p < MAX_P_VALUE:
+    return difference_verdict(auc, names, "AUC")
+
+
+def difference_verdict(row: ComparisonRow, names: tuple[str, str], figure: str) -> Verdict:
+    """Return which model is better by one figure, of which more is better.
+
+    Arguments:
+        row: of a comparison; names: of models a and b; figure: what it is called.
+    """
+    value, error = row.difference
+    (better, high), (worse, low) = sorted(zip(names, (row.a.value, row.b.value), strict=True), key=lambda one: -one[1])
+    chance = "p below 1e-12" if row.p < _SMALLEST_SHOWN else f"p {row.p:.2g}"  # tails are not normal that far out
+    figures = f"{abs(value):.4f} ± {error:.4f} in {figure} ({high:.4f} against {low:.4f}), {chance}"
+    if row.p < MAX_P_VALUE:
         return Verdict(True, f"{better} better than {worse} by {figures}")
     return Verdict(False, f"{better} and {worse} cannot be told apart: they differ by {figures}; give more events")
 

@@ -6,6 +6,9 @@ What to use when
 - `provenance`: settings, seed and versions that made a file.
 - `reader`: any traces, whatever the format: `read_waveforms` for a file, `read_sample` for a folder of shards.
 - `root_io`, `npz_io`: one format each; ROOT holds everything, NPZ is read only.
+- `table`: `Table`, named features, classes and weights of events.
+- `columns`: the columns of ROOT, Parquet and CSV files, piece by piece; `column_writer`: such files written.
+- `expression`: cuts, features and weights in a small safe language.
 - `splits`: disjoint sets by waveform.
 - `resample`: to another sampling rate without aliasing.
 

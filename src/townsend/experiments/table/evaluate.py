@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from townsend.errors import InputError
-from townsend.evaluate.paired import Comparison, compare_models
+from townsend.evaluate.paired import Comparison, compare_models, difference_verdict
 from townsend.experiments.table.draw import draw_evaluation
 from townsend.experiments.table.events_judged import JudgedEvents, Model, judged_events, open_models
 from townsend.experiments.table.generalise import Generalised, generalise, rank_features
@@ -48,6 +49,8 @@ SIDE_BY_SIDE = {
     "accuracy": "accuracy",
 }
 """Figure -> heading, where models are set side by side."""
+
+_SCORES_OF_A_SELECTION = 2
 
 Report = Callable[[str, int, int], None]
 
@@ -144,7 +147,7 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
 
 def _compared(judged: Mapping[str, Judged], name: str, first: str, events: JudgedEvents) -> Comparison:
     one, other = judged[name], judged[first]
-    return compare_models(
+    found = compare_models(
         one.scores,
         other.scores,
         np.asarray(events.events.y),
@@ -154,6 +157,11 @@ def _compared(judged: Mapping[str, Judged], name: str, first: str, events: Judge
         other.threshold,
         (name, first),
     )
+    if min(len(np.unique(scores)) for scores in (one.scores, other.scores)) > _SCORES_OF_A_SELECTION:
+        return found
+    # A selection ranks nothing: its AUC is that of one working point, and any network would seem far better.
+    row = next(row for row in found.rows if row.name == "balanced_accuracy")
+    return replace(found, verdict=difference_verdict(row, (name, first), "balanced accuracy at the thresholds"))
 
 
 def _described(model: Model) -> dict[str, Any]:
