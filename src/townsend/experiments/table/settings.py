@@ -79,7 +79,7 @@ class TableSettings(Closed):
         """Let a class be its condition alone."""
         if not isinstance(value, Mapping):
             return value
-        found = {name: {"where": one} if isinstance(one, str) else one for name, one in value.items()}
+        found: dict[str, Any] = {n: {"where": one} if isinstance(one, str) else one for n, one in value.items()}
         # What a validator returns is no longer JSON, where a list may be a tuple.
         for one in found.values():
             if isinstance(one, dict) and isinstance(one.get("files"), list):
