@@ -7,16 +7,16 @@ What to use when
   all that a figure of train beside monitor shows.
 - `regression_overtraining`: the verdict on a regression.
 - `grouped_ks`: whether two samples of grouped scores come from one distribution.
-- `homogeneity`: whether two weighted histograms do.
+- `townsend.evaluate.homogeneity`: whether two weighted histograms do.
 - `townsend.evaluate.learning_curve.loss_divergence`: whether training went on for too long.
 
 The rule of `overtraining_report`. A network is called overtrained when its AUC on train is better than on monitor by
 `MAX_GAP_PULL` of their common error and by `TOLERATED_GAP` of the pairs that it orders wrongly; train and monitor are
 said to differ when the Kolmogorov-Smirnov p value of a class is below `MIN_P_VALUE` and the distance at least
-`TOLERATED_DISTANCE`. Each half of the rule raises a false alarm in about 1 % of fits without a gap. The tolerances keep
-a gap that nobody would mind from being an alarm only because the sample is large. `overtraining` asks for three
-standard deviations instead, and on tables of some thousand events that misses networks which lose much of their power
-(`benchmarks/overtraining.py` compares the two).
+`TOLERATED_DISTANCE`, or the AUC on train is worse by `MAX_PULL`. Each half of the rule raises a false alarm in about
+1 % of fits without a gap. The tolerances keep a gap that nobody would mind from being an alarm only because the sample
+is large. `overtraining` asks for three standard deviations instead, and on tables of some thousand events that misses
+networks which lose much of their power (`benchmarks/overtraining.py` compares the two).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from townsend.errors import InputError
 from townsend.evaluate.bootstrap import clustered_auc
 from townsend.evaluate.classification import checked
+from townsend.evaluate.homogeneity import Binned, Homogeneity, binned, homogeneity
 from townsend.evaluate.learning_curve import LossDivergence
 from townsend.evaluate.regression import regression_figures
 from townsend.evaluate.verdict import Verdict
@@ -44,13 +45,10 @@ __all__ = [
     "PERMUTATION_SEED",
     "TOLERATED_DISTANCE",
     "TOLERATED_GAP",
-    "Binned",
     "ClassOverlay",
-    "Homogeneity",
     "OvertrainingReport",
     "Scored",
     "grouped_ks",
-    "homogeneity",
     "overtraining",
     "overtraining_report",
     "regression_overtraining",
@@ -70,8 +68,8 @@ TOLERATED_DISTANCE = 0.01
 """Kolmogorov-Smirnov distance up to which two distributions of scores are not said to differ."""
 PERMUTATION_SEED = 1947
 _PERMUTATIONS = 499
+_ONE_SIDED_95 = 1.645
 _BINS = 40
-_FEWEST_ENTRIES = 10  # of a bin in each set, below which it is merged with its neighbour
 
 
 class Scored(NamedTuple):
@@ -140,7 +138,10 @@ def _pull(seen: Metric, unseen: Metric) -> float:
 
 
 def _of_class(scored: Scored, label: int) -> tuple[Floats, NDArray[Any], Floats]:
-    """Return scores, groups and weights of one class; weights have mean one, so that the sets may differ in scale."""
+    """Return scores, groups and weights of one class; weights have mean square one: the sets may differ in scale.
+
+    The mean of weights of both signs is too uncertain to be a scale.
+    """
     chosen = np.asarray(scored.labels).reshape(-1) == label
     scores, group = np.asarray(scored.scores, np.float64).reshape(-1)[chosen], np.asarray(scored.group)[chosen]
     if scored.weights is None:
@@ -148,7 +149,7 @@ def _of_class(scored: Scored, label: int) -> tuple[Floats, NDArray[Any], Floats]
     weight = checked_weights(
         np.asarray(scored.weights, np.float64).reshape(-1)[chosen], len(scores), np.ones(len(scores))
     )
-    return scores, group, weight * (len(weight) / weight.sum())
+    return scores, group, weight * np.sqrt(len(weight) / (weight @ weight))
 
 
 def _class_ks(
@@ -231,86 +232,6 @@ def _distance(in_first: NDArray[np.bool_], weight: Floats, of_all: Floats, last_
     return float(np.max(np.abs(accepted / accepted[-1] - others / others[-1])))
 
 
-class Binned(NamedTuple):
-    """A histogram: (bins,) sums of weights, their errors sqrt(sum w^2), and numbers of entries."""
-
-    sums: Floats
-    errors: Floats
-    entries: NDArray[np.intp]
-
-    def density(self, edges: Floats) -> tuple[Floats, Floats]:
-        """Return the sums and errors per unit, over the sum of all weights, so that sets of any size lie together."""
-        scale = 1.0 / (self.sums.sum() * np.diff(edges))
-        return self.sums * scale, self.errors * np.abs(scale)
-
-
-def _binned(scores: Floats, weight: Floats, edges: Floats) -> Binned:
-    """Fill a histogram; what lies outside goes to the outermost bins."""
-    place = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, len(edges) - 2)
-    bins = len(edges) - 1
-    sums, squares = (np.bincount(place, weights=power, minlength=bins) for power in (weight, weight**2))
-    return Binned(sums, np.sqrt(squares), np.bincount(place, minlength=bins))
-
-
-class Homogeneity(NamedTuple):
-    """Chi-squared of two histograms with its degrees of freedom; p is NaN where fewer than two bins remain."""
-
-    chi2: float
-    ndf: int
-    p: float
-
-
-def homogeneity(first: Binned, second: Binned) -> Homogeneity:
-    """Return whether two weighted histograms are of one distribution.
-
-    N. Gagunashvili, arXiv:physics/0605123 (PHYSTAT05), for two weighted histograms (ROOT's `Chi2Test("WW")`):
-    sum over bins of (W1 w2 - W2 w1)^2 / (W1^2 s2^2 + W2^2 s1^2), with chi-squared's distribution of bins - 1 degrees of
-    freedom. Its squared errors s1^2, s2^2 are taken here as both samples' together, shared out by entries: both are of
-    one population with one kind of weights, and the errors of the smaller sample alone make p values too small (13 %
-    below 0.05 for weights that differ much, 2,000 entries against 400). For weights of one it is Pearson's chi-squared.
-    His later statistic (NIM A 614 (2010) 287, arXiv:0905.4221) is for samples of different weights; it rests on ratios
-    of w to s^2, which mean nothing where signs cancel.
-
-    Neighbouring bins are merged until each holds 10 entries of both. Entries are taken for independent: where groups
-    are larger than one p is too small, and that of `grouped_ks` is the one to use.
-
-    Arguments:
-        first, second: of the same edges; weights may be of either sign and on different scales.
-
-    Raises InputError when the weights of one sum to zero.
-    """
-    if first.sums.sum() == 0 or second.sums.sum() == 0:
-        msg = "the weights of a histogram must not sum to zero; check their signs"
-        raise InputError(msg)
-    from scipy.special import chdtrc
-
-    rows = []
-    for one in (first, second):
-        scale = one.entries.sum() / one.sums.sum()
-        rows += [one.sums * scale, (one.errors * scale) ** 2, one.entries.astype(np.float64)]
-    sums_a, squares_a, entries_a, sums_b, squares_b, entries_b = _merged(np.array(rows))
-    n_a, n_b = entries_a.sum(), entries_b.sum()
-    variance = (squares_a + squares_b) / (n_a + n_b) * (1 / n_a + 1 / n_b)
-    used = variance > 0
-    chi2 = float(np.sum((sums_a / n_a - sums_b / n_b)[used] ** 2 / variance[used]))
-    ndf = int(used.sum()) - 1
-    return Homogeneity(chi2, ndf, float(chdtrc(ndf, chi2))) if ndf > 0 else Homogeneity(0.0, 0, float("nan"))
-
-
-def _merged(columns: Floats) -> Floats:
-    """Return (6, fewer bins): neighbours added until the rows of entries, 2 and 5, are large enough."""
-    merged: list[Floats] = []
-    growing = np.zeros(len(columns))
-    for column in columns.T:
-        growing = growing + column
-        if min(growing[2], growing[5]) >= _FEWEST_ENTRIES:
-            merged.append(growing)
-            growing = np.zeros(len(columns))
-    if merged:
-        merged[-1] = merged[-1] + growing
-    return np.array(merged or [growing]).T
-
-
 @dataclass(frozen=True)
 class ClassOverlay:
     """Scores of one class on both sets.
@@ -359,6 +280,7 @@ def overtraining_report(
     edges: ArrayLike | None = None,
     permutations: int = _PERMUTATIONS,
     seed: int = PERMUTATION_SEED,
+    second: str = "monitor",
 ) -> OvertrainingReport:
     """Return the scores of a classifier on train beside those on a set it never trained on.
 
@@ -375,6 +297,7 @@ def overtraining_report(
         edges: (bins + 1,) ascending; None for 40 equal bins from the smallest to the largest score. Scores outside go
             to the outermost bins.
         permutations, seed: as `grouped_ks`.
+        second: what the second set is called in the verdict.
 
     Raises InputError when a set lacks a class, has weights of a class that sum to zero, or too few groups for an error.
     """
@@ -386,7 +309,7 @@ def overtraining_report(
         raise InputError(msg)
     overlays = [_overlay(train, monitor, label, borders, permutations, seed) for label in (1, 0)]
     pull = _pull(seen, unseen)
-    verdict = _verdict(seen, unseen, pull, overlays, losses)
+    verdict = _verdict(seen, unseen, pull, overlays, losses, second)
     return OvertrainingReport(verdict, seen, unseen, gap, pull, overlays[0], overlays[1], losses)
 
 
@@ -404,17 +327,22 @@ def _overlay(train: Scored, monitor: Scored, label: int, edges: Floats, permutat
     for one in (train, monitor):
         chosen = np.asarray(one.labels).reshape(-1) == label
         weight = checked_weights(one.weights, len(chosen))
-        histograms.append(_binned(np.asarray(one.scores, np.float64).reshape(-1)[chosen], weight[chosen], edges))
+        histograms.append(binned(np.asarray(one.scores, np.float64).reshape(-1)[chosen], weight[chosen], edges))
     distance, p = _class_ks(train, monitor, label, permutations, seed)
     return ClassOverlay(label, edges, histograms[0], histograms[1], homogeneity(*histograms), distance, p)
 
 
 def _verdict(
-    seen: Metric, unseen: Metric, pull: float, overlays: Sequence[ClassOverlay], losses: LossDivergence | None
+    seen: Metric,
+    unseen: Metric,
+    pull: float,
+    overlays: Sequence[ClassOverlay],
+    losses: LossDivergence | None,
+    second: str,
 ) -> Verdict:
     signal, background = overlays
     figures = (
-        f"AUC {seen.value:.4f} on train and {unseen.value:.4f} on monitor, {pull:+.1f} standard deviations apart; "
+        f"AUC {seen.value:.4f} on train and {unseen.value:.4f} on {second}, {pull:+.1f} standard deviations apart; "
         f"Kolmogorov-Smirnov p {signal.p:.3f} for signal, {background.p:.3f} for background"
     )
     tolerated = TOLERATED_GAP * max(1 - unseen.value, 0.0)
@@ -422,7 +350,8 @@ def _verdict(
         return Verdict(False, f"overtrained: {figures}; believe the figures on test only")
     differ = any(one.p <= MIN_P_VALUE and one.distance >= TOLERATED_DISTANCE for one in overlays)
     if differ or pull <= -MAX_PULL:
-        return Verdict(False, f"train and monitor differ: {figures}; overtrained or not of one population")
+        return Verdict(False, f"train and {second} differ: {figures}; overtrained or not of one population")
     if losses is not None and not losses.verdict.ok:
         return Verdict(False, f"trained too long: {losses.verdict.sentence}; {figures}")
-    return Verdict(True, f"not overtrained: {figures}")
+    limit = max(seen.value - unseen.value + _ONE_SIDED_95 * float(np.hypot(seen.error, unseen.error)), 0.0)
+    return Verdict(True, f"not overtrained: {figures}; a true gap above {limit:.4f} is excluded at 95 %")

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from townsend.evaluate.overtraining import OvertrainingReport
+from townsend.evaluate.projection import pca
 from townsend.experiments.table.events_judged import JudgedEvents, Model
 from townsend.experiments.table.generalise import Generalised, Ranked
 from townsend.experiments.table.judge import Judged, own_weights
 from townsend.report.comparison_figures import det_comparison, precision_recall_comparison, roc_comparison
-from townsend.report.event_figures import correlation_matrices, feature_distributions
+from townsend.report.event_figures import correlation_matrices, feature_distributions, projection_figure
 from townsend.report.histograms import Bins
 from townsend.report.importance_figures import importance_bars
 from townsend.report.score_figures import confusion_matrices, reliability_curve, response_overlay, threshold_scan_figure
@@ -97,6 +98,16 @@ def _draw_events(folder: Path, model: Model, events: JudgedEvents) -> None:
     units = [model.facts.units.get(name, "") for name in names]
     feature_distributions(values, label, weight, names, classes, "Features", folder / "features.png", units)
     correlation_matrices(values, label, weight, names, classes, "Correlations", folder / "correlations.png")
+    if len(names) > 1:
+        found = pca(values, label, names)
+        shares = [
+            f"{axis} principal component: {100 * share.value:.0f} % of the variance"
+            for axis, share in zip(("first", "second"), found.explained, strict=False)
+        ]
+        picture, title = found.picture, f"Principal components; {found.picture.caution}"
+        projection_figure(
+            picture.coordinates, picture.labels, classes, title, folder / "components.png", (shares[0], shares[1])
+        )
 
 
 def _draw_model(folder: Path, name: str, one: Judged, model: Model, report: OvertrainingReport | None) -> None:

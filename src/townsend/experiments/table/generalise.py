@@ -72,7 +72,7 @@ def generalise(model: Model, folder: Path, scores: NDArray[np.float32], events: 
     train, rows = _evenly(events.train, _MOST_COMPARED)
     seen = _scored(train, forward(model.chosen.network, train.x))
     judged, rows = _evenly(events.events, _MOST_COMPARED)
-    return Generalised(overtraining_report(seen, _scored(judged, scores[rows]), _losses(model, folder)))
+    return Generalised(overtraining_report(seen, _scored(judged, scores[rows]), _losses(model, folder), second="test"))
 
 
 def _losses(model: Model, folder: Path) -> LossDivergence | None:

@@ -52,6 +52,7 @@ _COMPARED = {
 _OF_EVENTS = {
     "features": "Each feature, its area normalised to one for each class, with errors sqrt(sum w²).",
     "correlations": "Linear correlation of the features in each class.",
+    "components": "The two directions in which the standardised features vary most; a picture, no measure.",
 }
 _OF_MODEL = {
     "response.png": "Scores of training events (filled) and of those judged (points): alike unless learnt by heart.",
