@@ -11,6 +11,7 @@ import pytest
 from townsend.errors import InputError
 from townsend.files import write_sealed
 from townsend.networks.build_file import BuildFile, architecture_json, load_build
+from townsend.networks.cuts import make_cuts
 from townsend.networks.family import build_network
 from townsend.networks.stored import forward
 from townsend.networks.stored_estimator import Estimator
@@ -18,6 +19,8 @@ from townsend.sweep.card import MADE_BY
 from townsend.sweep.chosen import Chosen, model_file, open_chosen, rebuild, save_model
 from townsend.tasks.base import Arrays, Split
 from townsend.training.estimator_trainer import EstimatorTrainer
+from townsend.training.keras_trainer import KerasTrainer, TrainSettings
+from townsend.training.models import make_trainer
 from townsend.training.records import Fit, FitRecord, Outcome, Rung
 
 # Keras 3.15 copies its variables in a way that NumPy 2 warns of.
@@ -129,6 +132,78 @@ def test_users_torch_module_needs_the_same_file(tmp_path: Path) -> None:
     (tmp_path / "model.npz").write_bytes(b"torn")
     with pytest.raises(InputError, match="must be an archive as"):
         open_chosen(tmp_path, "peaks", build)
+
+
+TABLE = (6,)
+FACTS: dict[str, Any] = {
+    "features": ["p", "theta", "phi", "dedx", "preshower", "fcal"],
+    "scaling": {"mean": [3.0, 9.0, 0.1, 2e-6, 0.05, -1.5], "scale": [2.0, 7.5, 1.8, 5e-7, 0.1, 0.9]},
+}
+INSIDE = np.random.default_rng(1).normal(size=(90, 6))
+RAW = (INSIDE * FACTS["scaling"]["scale"] + FACTS["scaling"]["mean"]).astype(np.float32)
+TABLE_ARRAYS = Arrays(
+    {
+        name: Split(RAW, (INSIDE[:, 0] + INSIDE[:, 4] > 0).astype(np.float32), np.arange(90, dtype=np.int32))
+        for name in ("train", "monitor")
+    },
+    FACTS,
+)
+DENSE = {"layers": "8 5", "activations": "relu sigmoid", "dropout": 0.0, "epochs": 2}
+FLAT_TORCH = """\
+import torch
+
+
+def build(hp):
+    return torch.nn.Sequential(torch.nn.Linear(6, hp["units"]), torch.nn.Tanh(), torch.nn.Linear(hp["units"], 1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "hyperparameters"),
+    [
+        ("dense", {**PLAIN, **DENSE}),
+        ("torch", {**PLAIN, "units": 3, "epochs": 2}),
+        ("mlp", {"hidden_layer_sizes": "4", "max_iter": 20}),
+        ("linear", {}),
+        ("random_forest", {"n_estimators": 3}),
+        ("cuts", {"selection": "p > low and fcal < high", "low": 1.5, "high": 0}),
+    ],
+)
+def test_stored_model_of_a_table_takes_raw_numbers_and_repeats_the_scores_of_its_trainer(
+    network: str, hyperparameters: dict[str, Any], tmp_path: Path
+) -> None:
+    if network == "torch":
+        pytest.importorskip("torch")
+        pytest.importorskip("skorch")
+    build = file(tmp_path, FLAT_TORCH) if network == "torch" else None
+    train = TrainSettings(2, 2)
+    loss = "mean_squared_error" if network == "torch" else "binary_crossentropy"
+    trainer = make_trainer(network, loss, train, build, lambda make: KerasTrainer(make, loss, train))
+    fit = Fit(3, 11, hyperparameters)
+    ((_, progress),) = trainer.advance([(fit, None)], [TABLE_ARRAYS], Rung(1 << 62))
+    expected = trainer.scores(fit, progress, RAW, [TABLE_ARRAYS])
+    assert np.ptp(expected) > 0
+    model = rebuild(network, record(hyperparameters), progress.weights, TABLE, build, FACTS)
+    save_model(model, tmp_path)
+    sha256 = build.sha256 if build else ""
+    write_card(tmp_path, hyperparameters, input_shape=list(TABLE), facts=FACTS, build_sha256=sha256)
+    chosen = open_chosen(tmp_path, "peaks", build)
+    assert tuple(chosen.network.input_shape) == (None, *TABLE)
+    for one in (model, chosen.network):
+        np.testing.assert_allclose(forward(one, RAW), expected, rtol=0, atol=1e-6)
+    if network == "dense":
+        assert progress.parameters == chosen.network.count_params() == 107
+    if network == "cuts":
+        passed = (RAW[:, 0].astype(float) > 1.5) & (RAW[:, 5] < 0)
+        np.testing.assert_array_equal(forward(chosen.network, RAW), passed)
+        assert model_file(tmp_path).name == "model.cuts.json"
+
+
+def test_cuts_for_other_features_than_the_card_says_are_refused(tmp_path: Path) -> None:
+    save_model(make_cuts({"selection": "p > 1"}, ["p", "q"], (2,)), tmp_path)
+    write_card(tmp_path, {}, input_shape=[3])
+    with pytest.raises(InputError, match=r"model\.cuts\.json must take the input its card says"):
+        open_chosen(tmp_path, "peaks")
 
 
 def test_folder_that_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ from townsend.networks.estimators import ESTIMATORS
 from townsend.networks.stored import forward
 from townsend.tasks.base import Arrays, Split
 from townsend.training.build_trainer import BuildTrainer
+from townsend.training.cuts_trainer import CutsTrainer
 from townsend.training.estimator_trainer import EstimatorTrainer
 from townsend.training.keras_trainer import KerasTrainer, TrainSettings
 from townsend.training.models import (
+    check_arrays,
     check_batch,
     check_configuration,
     check_given,
@@ -76,6 +78,7 @@ def test_each_network_has_its_trainer(build: BuildFile) -> None:
 
     assert kind("lstm") is KerasTrainer
     assert kind("random_forest") is EstimatorTrainer
+    assert kind("cuts") is CutsTrainer
     assert kind("build", build) is BuildTrainer
     assert kind("torch", build) is TorchTrainer
 
@@ -87,6 +90,7 @@ def test_each_network_has_its_trainer(build: BuildFile) -> None:
         ("torch", False, 'network "torch" needs the file'),
         ("lstm", True, '--build is for network "build" or "torch" .*got "lstm"'),
         ("mlp", True, "--build is for network"),
+        ("cuts", True, "--build is for network"),
         ("random_forrest", False, 'did you mean "random_forest"'),
         ("mine.py", False, "network must be a known family"),
     ],
@@ -99,23 +103,27 @@ def test_file_is_given_where_and_only_where_it_is_due(build: BuildFile, network:
 def test_what_a_configuration_needs() -> None:
     assert set(needed("lstm")) == {*PLAIN, *LSTM}
     assert needed("build") == needed("torch") == ("optimizer", "batch_size")
-    assert [needed(family) for family in ESTIMATORS] == [()] * 3
+    assert {needed(family) for family in ESTIMATORS} == {()}
+    assert needed("cuts") == ("selection",)
 
 
 def test_what_a_configuration_may_have() -> None:
     assert {"l1", "topology", "dropout"} <= set(known("lstm") or ())
     assert "n_estimators" in (known("random_forest") or ())
-    assert known("build") is known("torch") is None
+    assert known("build") is known("torch") is known("cuts") is None
 
 
 def test_configurations_are_checked_by_what_trains_them() -> None:
     check_configuration("lstm", {**PLAIN, **LSTM}, LOSS)
     check_configuration("mlp", {"alpha": 0.1}, LOSS)
+    check_configuration("linear", {"alpha": 0.1}, "mse")
+    check_configuration("cuts", {"selection": "p > low", "low": 0.1}, LOSS)
     check_configuration("build", {**PLAIN, "whatever": 1, "l1": 0.1}, LOSS)
     check_configuration("torch", {**PLAIN, "whatever": 1}, LOSS)
     for network, configuration in (
         ("lstm", PLAIN),
         ("mlp", PLAIN | {"alpha": -1.0}),
+        ("cuts", {"selection": "p > 0", "low": 0.1}),
         ("build", {"units": 3}),
         ("build", {**PLAIN, "optimizer": "adamm"}),
         ("build", {**PLAIN, "loss": "huber"}),
@@ -123,13 +131,33 @@ def test_configurations_are_checked_by_what_trains_them() -> None:
     ):
         with pytest.raises(ConfigError):
             check_configuration(network, configuration, LOSS)
+    for network, configuration in (("logistic", {}), ("likelihood", {}), ("cuts", {"selection": "p > 0"})):
+        with pytest.raises(ConfigError, match=f'"{network}" needs a task that tells classes apart'):
+            check_configuration(network, configuration, "mse")
 
 
 def test_batch_must_fit_the_sample_where_there_are_batches() -> None:
     check_batch("random_forest", {}, 1)
+    check_batch("cuts", {"selection": "p > 0"}, 1)
     check_batch("torch", PLAIN, 20)
     with pytest.raises(ConfigError, match="batch_size must fit the sample"):
         check_batch("build", PLAIN, 19)
+
+
+def test_what_arrays_do_not_allow_is_known_before_training(arrays: Arrays) -> None:
+    x, y = arrays.splits["train"].x[:, :2, 0], arrays.splits["train"].y
+    weight = np.where(np.arange(100) % 4, 2.0, -2.0).astype(np.float32)
+    train = Split(x, y, np.arange(100, dtype=np.int32), weight=weight)
+    named = Arrays({"train": train}, {"features": ["pt", "met"]})
+    check_arrays("cuts", {"selection": "pt > low", "low": 3}, LOSS, named)
+    check_arrays("logistic", {}, LOSS, named)
+    check_arrays("dense", {}, LOSS, named)
+    with pytest.raises(ConfigError, match=r'`ptt` is neither; did you mean "pt"'):
+        check_arrays("cuts", {"selection": "ptt > low", "low": 3}, LOSS, named)
+    with pytest.raises(InputError, match="cuts need a table whose columns have names"):
+        check_arrays("cuts", {"selection": "pt > low", "low": 3}, LOSS, arrays)
+    with pytest.raises(InputError, match="random_forest must have training weights of at least 0"):
+        check_arrays("random_forest", {}, LOSS, named)
 
 
 def test_groups_share_shapes_and_costs_are_compared() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,65 @@ def test_one_step_of_gradient_descent_is_that_of_torch(build: BuildFile, arrays:
     for parameter, found in zip(module.parameters(), progress.weights[1:], strict=True):
         expected = (parameter - 0.5 * parameter.grad).detach().numpy()
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("loss", [CLASSES, "mse"])
+def test_one_step_with_signed_weights_is_that_of_torch_divided_by_the_number_of_examples(
+    build: BuildFile, arrays: Arrays, loss: str
+) -> None:
+    build.path.write_text(TEXT.replace("Dropout(0.1)", "Identity()"))
+    plain = load_build(build.path)
+    weight = np.where(np.arange(200) % 3, 2.0, -1.0)
+    weight = (weight / weight.mean()).astype(np.float32)
+    train = replace(arrays.splits["train"], weight=weight)
+    progress = trained(
+        plain,
+        Arrays({"train": train, "monitor": arrays.splits["monitor"]}, {}),
+        loss=loss,
+        optimizer="sgd",
+        batch_size="all",
+        learning_rate=0.5,
+        epochs=1,
+    )
+    module = plain.make({"units": 8}, (5, 1), 7)
+    x, y, w = (torch.from_numpy(np.array(column)) for column in (train.x, train.y, weight))
+    score = module(x)[:, 0]
+    losses = -torch.log(torch.where(y > 0.5, score, 1 - score)) if loss == CLASSES else (score - y) ** 2
+    ((w * losses).sum() / 200).backward()
+    for parameter, found in zip(module.parameters(), progress.weights[1:], strict=True):
+        expected = (parameter - 0.5 * parameter.grad).detach().numpy()
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert progress.curves["loss"][0] == pytest.approx(float((w * losses).sum().detach() / w.sum()), rel=1e-5)
+
+
+def test_monitor_is_weighted(build: BuildFile, arrays: Arrays) -> None:
+    """Contrary examples of weight zero are as good as none."""
+    monitor = arrays.splits["monitor"]
+    both = [*range(120), *range(120)]
+    weight = np.float32([2] * 120 + [0] * 120)
+    contrary = Split(monitor.x[both], np.concatenate([monitor.y, 1 - monitor.y]), monitor.group[both], weight=weight)
+    ours = trained(build, Arrays({**arrays.splits, "monitor": contrary}, {}))
+    theirs = trained(build, arrays)
+    np.testing.assert_allclose(ours.curves["monitor_loss"], theirs.curves["monitor_loss"], rtol=1e-5)
+    np.testing.assert_allclose(ours.curves["loss"], theirs.curves["loss"], rtol=1e-5)
+    assert ours.figure == pytest.approx(theirs.figure)
+
+
+def test_inputs_are_standardised(tmp_path: Path) -> None:
+    (tmp_path / "flat.py").write_text(
+        TEXT.replace("samples, channels", "(samples,), channels").replace("shape\n", "shape, 1\n")
+    )
+    build = load_build(tmp_path / "flat.py")
+    facts = {"scaling": {"mean": [100.0, 0, 0, -3, 5], "scale": [8.0, 1, 0.25, 2, 1]}}
+    scale, mean = (np.float32(facts["scaling"][name]) for name in ("scale", "mean"))
+    flat = {name: replace(split(seed), x=split(seed).x[:, :, 0]) for name, seed in (("train", 1), ("monitor", 2))}
+    raw = {name: replace(one, x=one.x * scale + mean) for name, one in flat.items()}
+    plain, scaled = trained(build, Arrays(flat, {})), trained(build, Arrays(raw, facts))
+    np.testing.assert_allclose(plain.curves["loss"], scaled.curves["loss"], rtol=1e-4)
+    trainer = TorchTrainer(build, CLASSES, TrainSettings(6, 6))
+    found = trainer.scores(Fit(0, 7, PLAIN), scaled, raw["monitor"].x, [Arrays(raw, facts)])
+    expected = trainer.scores(Fit(0, 7, PLAIN), scaled, flat["monitor"].x, [Arrays(flat, {})])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_kept_weights_are_those_of_the_best_epoch_and_give_the_figure(build: BuildFile, arrays: Arrays) -> None:

@@ -9,8 +9,9 @@ What to use when
 The file is code that the user wants to run. That is why its path comes from the command line alone: what a folder can
 carry (`sweep.yaml`, `sweep.json`, work units, cards) never names code, and a sweep records the SHA-256 of the file so
 that it goes on with the same one only. `build(hp)` returns a Keras model of stock layers or a `torch.nn.Module` that
-maps one input to one number; `hp` is read-only and has `input_shape` and `seed` beside the hyperparameters of the
-space that are not training's own. Random numbers are seeded around the call: equal seeds, equal first weights.
+maps one input to one number, or, as a Keras model only, to `hp.outputs` numbers where there are more than two classes;
+`hp` is read-only and has `input_shape` and `seed` beside the hyperparameters of the space that are not training's own.
+Random numbers are seeded around the call: equal seeds, equal first weights.
 """
 
 from __future__ import annotations
@@ -46,12 +47,14 @@ class Hyperparameters(Mapping[str, Any]):
         values: the hyperparameters that are not training's own.
         input_shape: of one example, without the batch axis.
         seed: of the fit; already given to Keras, NumPy and PyTorch.
+        outputs: numbers that the network must give an example: one a class where there are more than two.
     """
 
-    def __init__(self, values: Mapping[str, Any], input_shape: tuple[int, ...], seed: int) -> None:
+    def __init__(self, values: Mapping[str, Any], input_shape: tuple[int, ...], seed: int, outputs: int = 1) -> None:
         self._values = dict(values)
         self.input_shape = tuple(input_shape)
         self.seed = seed
+        self.outputs = outputs
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -77,13 +80,16 @@ class BuildFile:
     sha256: str
     build: Callable[[Hyperparameters], Any]
 
-    def make(self, hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int) -> Any:
+    def make(
+        self, hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int, outputs: int = 1
+    ) -> Any:
         """Return an untrained network: a Keras model of stock layers, or a `torch.nn.Module`.
 
         Arguments:
             hyperparameters: those that are not training's own.
             input_shape: of one example, without the batch axis.
             seed: decides the first weights, whatever the process did before.
+            outputs: numbers that it must give an example.
 
         Raises InputError when `build` raises or returns anything else.
         """
@@ -94,13 +100,13 @@ class BuildFile:
         if torch is not None:
             torch.manual_seed(_seed32(seed))
         try:
-            model = self.build(Hyperparameters(hyperparameters, input_shape, seed))
+            model = self.build(Hyperparameters(hyperparameters, input_shape, seed, outputs))
             if isinstance(model, keras.Sequential) and not model.built:
                 model.build((None, *input_shape))
         except (Exception, SystemExit) as error:
             raise InputError(self._raised(error, hyperparameters)) from error
         if isinstance(model, keras.Model):
-            return _checked_keras(model, input_shape, self.path)
+            return _checked_keras(model, input_shape, outputs, self.path)
         if torch is not None and isinstance(model, torch.nn.Module):
             return _checked_torch(model, input_shape, self.path)
         rule = f"build of {self.path} must return a Keras model or a torch.nn.Module"
@@ -151,9 +157,11 @@ def load_build(path: Path) -> BuildFile:
     return BuildFile(path, hashlib.sha256(content).hexdigest(), build)
 
 
-def check_build(build: BuildFile, hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...]) -> None:
-    """Raise InputError unless the file builds a network that can be trained, for a configuration and an input."""
-    build.make(hyperparameters, input_shape, 0)
+def check_build(
+    build: BuildFile, hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int = 1
+) -> None:
+    """Raise InputError unless the file builds a network that can be trained, for a configuration, input and output."""
+    build.make(hyperparameters, input_shape, 0, outputs)
 
 
 def architecture_json(network: keras.Model) -> bytes:
@@ -181,7 +189,7 @@ def network_of(stored: bytes, path: object = "the stored network") -> keras.Mode
         raise InputError(msg) from error
 
 
-def _checked_keras(model: Any, input_shape: tuple[int, ...], path: Path) -> Any:
+def _checked_keras(model: Any, input_shape: tuple[int, ...], numbers: int, path: Path) -> Any:
     if type(model).__name__ not in ("Functional", "Sequential") or type(model).__module__.split(".")[0] != "keras":
         rule = f"build of {path} must return a model of Keras' own classes, which can be stored without code"
         remedy = "use keras.Sequential or keras.Model(inputs, outputs)"
@@ -189,7 +197,7 @@ def _checked_keras(model: Any, input_shape: tuple[int, ...], path: Path) -> Any:
         raise InputError(msg)
     check_stock(_config(model), f"what build of {path} returns")
     inputs, outputs = ([tuple(tensor.shape) for tensor in tensors] for tensors in (model.inputs, model.outputs))
-    _check_shapes(inputs, outputs, input_shape, path)
+    _check_shapes(inputs, outputs, input_shape, numbers, path)
     _check_trainable(sum(1 for _ in model.trainable_variables), path)
     return model
 
@@ -208,19 +216,22 @@ def _checked_torch(module: Any, input_shape: tuple[int, ...], path: Path) -> Any
         msg = f"the module that build of {path} returns must take {wanted} (got {_told(error)}); mend its forward"
         raise InputError(msg) from error
     module.train(training)
-    _check_shapes([(None, *input_shape)], [(None, *found[1:])], input_shape, path)
+    _check_shapes([(None, *input_shape)], [(None, *found[1:])], input_shape, 1, path)
     _check_trainable(sum(1 for parameter in module.parameters() if parameter.requires_grad), path)
     return module
 
 
-def _check_shapes(inputs: list[Any], outputs: list[Any], input_shape: tuple[int, ...], path: Path) -> None:
+def _check_shapes(
+    inputs: list[Any], outputs: list[Any], input_shape: tuple[int, ...], numbers: int, path: Path
+) -> None:
     if inputs != [(None, *input_shape)]:
         rule = f"the model that build of {path} returns must have one input, of the task's shape {(None, *input_shape)}"
         msg = f"{rule} (got {_listed(inputs)}); begin it with keras.Input(hp.input_shape)"
         raise InputError(msg)
-    if outputs != [(None, 1)]:
-        rule = f"the model that build of {path} returns must have one output of one number, (None, 1)"
-        msg = f"{rule} (got {_listed(outputs)}); end it with Dense(1) after flattening"
+    if outputs != [(None, numbers)]:
+        wanted = "one number" if numbers == 1 else f"{numbers} numbers"
+        rule = f"the model that build of {path} returns must have one output of {wanted}, (None, {numbers})"
+        msg = f"{rule} (got {_listed(outputs)}); end it with Dense({numbers}) after flattening"
         raise InputError(msg)
 
 

@@ -3,12 +3,14 @@
 Hyperparameters
 ---------------
 - `layers`: units of the hidden layers, one to eight numbers in one text: "64 32".
-- `activations`: two names, "relu sigmoid": of the hidden layers and of the output.
+- `activations`: two names, "relu sigmoid": of the hidden layers and of the output; "relu softmax" for more than two
+  classes.
 - `dropout`: share of every hidden layer switched off in training, in [0, 1).
 
 Optional: `initializer`, `batch_norm`, see `townsend.networks.blocks`.
 
-Inputs of a higher rank, such as windows, are flattened. The output is one number.
+Inputs of a higher rank, such as windows, are flattened. The output is one number, or one a class where there are more
+than two.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ SHAPE_NAMES = ("layers", "batch_norm")
 SHORTEST_INPUT = 1
 _MOST_LAYERS = 8
 _LARGEST_LAYER = 65536
+_SOFTMAX = "softmax"
 
 
 def check(hyperparameters: Mapping[str, Any]) -> None:
@@ -58,7 +61,7 @@ def cost(hyperparameters: Mapping[str, Any]) -> int:
 
 
 def parameters(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...]) -> int:
-    """Return the trainable parameters."""
+    """Return the trainable parameters of a network with one output."""
     sizes = _sizes(hyperparameters["layers"])
     of_hidden, of_output = _activations(hyperparameters.get("activations", PLAIN))
     layers = sum((before + 1) * after for before, after in pairwise([math.prod(input_shape), *sizes, 1]))
@@ -66,13 +69,14 @@ def parameters(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...])
     return layers + further + activation_parameters(1, of_output)
 
 
-def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int) -> keras.Model:
+def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int, outputs: int = 1) -> keras.Model:
     """Return the untrained network.
 
     Arguments:
         hyperparameters: as above.
         input_shape: of one example.
         seed: decides the initial weights and the dropout.
+        outputs: numbers that it gives an example.
 
     Raises ConfigError on a bad value.
     """
@@ -92,7 +96,7 @@ def build(hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed
         x = hidden(x, dense(units, suffix), of_hidden, suffix, hyperparameters)
         x = dropout_layer(dropout_rate(hyperparameters["dropout"]), seeds.pop(), f"dropout{suffix}")(x)
     suffix = f"_{len(sizes)}"
-    return loaded.Model(values, activated(x, dense(1, suffix), of_output, suffix), name="dense_network")
+    return loaded.Model(values, activated(x, dense(outputs, suffix), of_output, suffix), name="dense_network")
 
 
 def _sizes(text: Any) -> list[int]:
@@ -103,4 +107,7 @@ def _sizes(text: Any) -> list[int]:
 
 
 def _activations(text: Any) -> tuple[str, str]:
+    hidden_layers, _, output = text.rpartition(" ") if isinstance(text, str) else ("", "", "")
+    if output == _SOFTMAX:  # no choice for hidden layers
+        return activations(f"{hidden_layers} linear", "hidden layers and output", "relu softmax")[0], _SOFTMAX
     return activations(text, "hidden layers and output", "relu sigmoid")

@@ -45,20 +45,22 @@ class Family:
         optional: those that may be left out.
         shape_names: those that decide the shapes of its arrays, but for the slopes of PReLU.
         check: raises ConfigError on a bad value.
-        build: (hyperparameters, input shape, seed) -> model.
+        build: (hyperparameters, input shape, seed) -> model; of a family for `classes`, (..., outputs) too.
         cost: hyperparameters -> time to train, in any unit; only compared.
         parameters: (hyperparameters, input shape) -> trainable parameters.
         shortest: length of the shortest input; None where the number of parameters does not depend on the length.
+        classes: whether it can give one number a class, for more than two of them.
     """
 
     names: tuple[str, ...]
     optional: tuple[str, ...]
     shape_names: tuple[str, ...]
     check: Callable[[Mapping[str, Any]], None]
-    build: Callable[[Mapping[str, Any], tuple[int, ...], int], keras.Model]
+    build: Callable[..., keras.Model]
     cost: Callable[[Mapping[str, Any]], float]
     parameters: Callable[[Mapping[str, Any], tuple[int, ...]], int]
     shortest: int | None
+    classes: bool = False
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -69,6 +71,7 @@ FAMILIES: Mapping[str, Family] = {
     "dense": Family(
         *(dense.NAMES, dense.OPTIONAL, dense.SHAPE_NAMES, dense.check, dense.build),
         *(dense.cost, dense.parameters, dense.SHORTEST_INPUT),
+        classes=True,
     ),
     "lstm": Family(
         *(lstm.NAMES, lstm.OPTIONAL, lstm.SHAPE_NAMES, lstm.check, lstm.build, lstm.cost, lstm.parameters, None)
@@ -77,7 +80,7 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def build_network(
-    family: str, hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int
+    family: str, hyperparameters: Mapping[str, Any], input_shape: tuple[int, ...], seed: int, outputs: int = 1
 ) -> keras.Model:
     """Return an untrained Keras model on the backend that is loaded.
 
@@ -86,15 +89,23 @@ def build_network(
         hyperparameters: all that the family needs, and any of its optional ones.
         input_shape: of one example, without the batch axis.
         seed: decides the initial weights and the dropout, whatever the process did before.
+        outputs: numbers that it gives an example: one a class where there are more than two.
 
-    Raises ConfigError on an unknown family, an unknown, missing or bad hyperparameter, or an input it cannot take.
+    Raises ConfigError on an unknown family, an unknown, missing or bad hyperparameter, or an input or output that the
+    family does not have.
     """
-    check_network(family, hyperparameters)
-    return FAMILIES[family].build(hyperparameters, input_shape, seed)
+    check_network(family, hyperparameters, classes=outputs > 1)
+    return FAMILIES[family].build(hyperparameters, input_shape, seed, *([outputs] if outputs > 1 else []))
 
 
-def check_network(family: str, hyperparameters: Mapping[str, Any]) -> None:
-    """Raise ConfigError unless the family is known, nothing it needs is missing and nothing else is given."""
+def check_network(family: str, hyperparameters: Mapping[str, Any], *, classes: bool = False) -> None:
+    """Raise ConfigError unless the family is known, nothing it needs is missing and nothing else is given.
+
+    Arguments:
+        family: its name.
+        hyperparameters: of the network.
+        classes: whether it is to tell more than two classes apart.
+    """
     names, known = network_names(family), network_names(family) + optional_names(family)
     for name in hyperparameters:
         if name not in known:
@@ -105,6 +116,15 @@ def check_network(family: str, hyperparameters: Mapping[str, Any]) -> None:
             msg = f'network "{family}" needs the hyperparameter "{name}"; add it to the space'
             raise ConfigError(msg)
     _family(family).check(hyperparameters)
+    if classes and not _family(family).classes:
+        others = ", ".join(name for name, other in FAMILIES.items() if other.classes)
+        msg = f'network "{family}" must not be asked for more than two classes (it gives one number); choose {others}'
+        raise ConfigError(msg)
+    softmax = str(hyperparameters["activations"]).endswith("softmax")
+    if softmax is not classes:
+        rule = "activations must end in softmax for more than two classes, and only then"
+        msg = f'{rule} (got {hyperparameters["activations"]!r}); write "relu {"softmax" if classes else "sigmoid"}"'
+        raise ConfigError(msg)
 
 
 def shape_names(family: str) -> tuple[str, ...]:

@@ -9,6 +9,10 @@ without pickle. skops refuses classes that it was not told to trust, but it cann
 follows the children and columns in the nodes of a tree without looking whether they exist, so that a forged file could
 read any memory, or walk in a circle. Hence every part is held against the list, and every tree is read here, as plain
 numbers, before scikit-learn sees one. Parts may not refer to each other (`__id__`): what was checked is what is built.
+
+What is not a tree computes in NumPy and SciPy, which look at every shape and index themselves: linear models, naive
+Bayes, Gaussian processes with their kernels, and the scaler, bins and pipeline that come before them. None of them
+calls what it holds, none changes the number of columns, and a pipeline holds parts of this list alone.
 """
 
 from __future__ import annotations
@@ -31,13 +35,20 @@ _BOOSTING = "sklearn.ensemble._hist_gradient_boosting"
 _NETWORK = "sklearn.neural_network._multilayer_perceptron"
 _TREE = "sklearn.tree._tree.Tree"
 _PREDICTOR = f"{_BOOSTING}.predictor.TreePredictor"
-TRUSTED = (_TREE, _PREDICTOR)
+_PROCESS = "sklearn.gaussian_process"
+_KERNELS = tuple(f"{_PROCESS}.kernels.{name}" for name in ("Sum", "Product", "ConstantKernel", "RBF", "WhiteKernel"))
+_LAPLACE = f"{_PROCESS}._gpc._BinaryGaussianProcessClassifierLaplace"
+TRUSTED = (_TREE, _PREDICTOR, _LAPLACE, *_KERNELS)
 """What skops must be told to trust beyond what it does by itself; `check_estimator` has looked into them."""
 ROOTS = frozenset(
     {
         *(f"{_NETWORK}.MLP{kind}" for kind in ("Classifier", "Regressor")),
         *(f"{_FOREST}.RandomForest{kind}" for kind in ("Classifier", "Regressor")),
         *(f"{_BOOSTING}.gradient_boosting.HistGradientBoosting{kind}" for kind in ("Classifier", "Regressor")),
+        *(f"sklearn.linear_model.{name}" for name in ("_logistic.LogisticRegression", "_ridge.Ridge")),
+        *(f"{_PROCESS}.{name}" for name in ("_gpc.GaussianProcessClassifier", "_gpr.GaussianProcessRegressor")),
+        "sklearn.naive_bayes.GaussianNB",
+        "sklearn.pipeline.Pipeline",
     }
 )
 """Estimators that a file may hold."""
@@ -51,16 +62,23 @@ _STOCK: Mapping[str, frozenset[str]] = {
         {"numpy.ndarray", *(f"numpy.{name}" for name in ("float32", "float64", "int32", "int64", "uint64"))}
     ),
     "TreeNode": frozenset({_TREE}),
-    "LossNode": frozenset({f"sklearn._loss._loss.{name}" for name in ("CyHalfBinomialLoss", "CyHalfSquaredError")}),
+    "LossNode": frozenset(
+        f"sklearn._loss._loss.{name}" for name in ("CyHalfBinomialLoss", "CyHalfMultinomialLoss", "CyHalfSquaredError")
+    ),
     "ObjectNode": frozenset(
         {
             *ROOTS,
             *(f"sklearn.tree._classes.DecisionTree{kind}" for kind in ("Classifier", "Regressor")),
             *(f"sklearn.preprocessing._label.Label{kind}" for kind in ("Binarizer", "Encoder")),
-            *(f"sklearn._loss.loss.{name}" for name in ("HalfBinomialLoss", "HalfSquaredError")),
-            *(f"sklearn._loss.link.{name}" for name in ("Interval", "LogitLink", "IdentityLink")),
+            *(f"sklearn._loss.loss.Half{name}" for name in ("BinomialLoss", "MultinomialLoss", "SquaredError")),
+            *(f"sklearn._loss.link.{name}" for name in ("Interval", "LogitLink", "MultinomialLogit", "IdentityLink")),
             f"{_BOOSTING}.binning._BinMapper",
             _PREDICTOR,
+            "sklearn.preprocessing._data.StandardScaler",
+            "sklearn.preprocessing._discretization.KBinsDiscretizer",
+            "sklearn.naive_bayes.CategoricalNB",
+            _LAPLACE,
+            *_KERNELS,
         }
     ),
 }

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from townsend.errors import InputError
 from townsend.networks.backend import any_keras
 from townsend.networks.choices import Choices, choices_of, deciding
+from townsend.networks.cuts import Cuts
 from townsend.networks.programs import architecture, keep
 from townsend.networks.stock import check_stock
 from townsend.networks.stored_estimator import Estimator
@@ -43,13 +44,17 @@ _NUMBERS_A_BATCH = 1 << 15
 Forward = Callable[[Choices, Any, Any, NDArray[Any]], NDArray[np.float32]]
 
 
-def load_network(path: Path) -> keras.Model:
+def load_network(path: Path, numbers: int = 1) -> keras.Model:
     """Return the network in a `.keras` file, on the backend the user chose, else on JAX.
 
     Its parts are read and held against a closed list of stock Keras classes before Keras sees the file.
 
+    Arguments:
+        path: file.
+        numbers: that the network must give an example.
+
     Raises InputError when the file does not exist or is damaged, holds any other class, a function or a Lambda layer,
-    or a network that does not map one input to one number.
+    or a network that does not map one input to that many numbers.
     """
     if not path.is_file():
         msg = f"{path} must exist and be a Keras model; name the folder that `townsend choose` made"
@@ -60,19 +65,20 @@ def load_network(path: Path) -> keras.Model:
         inputs, outputs = len(network.inputs), [tuple(output.shape) for output in network.outputs]
     except Exception as error:  # a damaged file surfaces as almost any exception
         raise InputError(_damaged(path, error)) from error
-    if inputs != 1 or outputs != [(None, 1)]:
-        msg = f"{path} must map one input to one number (got {inputs} inputs, outputs {outputs}); take another network"
+    if inputs != 1 or outputs != [(None, numbers)]:
+        wanted = "one number" if numbers == 1 else f"{numbers} numbers"
+        msg = f"{path} must map one input to {wanted} (got {inputs} inputs, outputs {outputs}); take another network"
         raise InputError(msg)
     return network
 
 
 def forward(
-    network: keras.Model | Estimator | TorchNetwork, x: NDArray[Any], batch: int | None = None
+    network: keras.Model | Estimator | TorchNetwork | Cuts, x: NDArray[Any], batch: int | None = None
 ) -> NDArray[np.float32]:
-    """Return the (n,) outputs of a network for n examples, dropout switched off.
+    """Return the (n,) outputs of a network for n examples, dropout switched off; (n, K) of one for K classes.
 
     Arguments:
-        network: with one output, on any backend; or a chosen model that is no Keras network, which knows its own way.
+        network: with one input, on any backend; or a chosen model that is no Keras network, which knows its own way.
         x: (n, ...) inputs; read batch by batch, so it may be mapped from a file.
         batch: examples a call, rounded up to a multiple of 32; None for what suits the size of an example.
 
@@ -80,41 +86,41 @@ def forward(
     of an output depend on its example and on `batch` alone, not on what else is in x nor on its place there. On JAX,
     networks of equal shapes share a program, and an LSTM is computed without a loop, to rounding the same.
     """
-    if isinstance(network, Estimator | TorchNetwork):
+    if isinstance(network, Estimator | TorchNetwork | Cuts):
         return network.scores(x)
     shape = tuple(network.input_shape[1:])
     # Whole multiples, so that no example falls into the odd rest of a vector, which is computed in another order.
     size = _batch(shape) if batch is None else max(1, -(-batch // _SMALLEST_BATCH)) * _SMALLEST_BATCH
-    return _in_batches(_apply(network, size), x, shape, size)
+    return _in_batches(_apply(network, size), x, shape, size, network.output_shape[-1])
 
 
 def forward_program(network: keras.Model) -> tuple[Forward, float]:
-    """Return a function (choices, trainable, other, x) -> the (n,) outputs of any network of these shapes.
+    """Return a function (choices, trainable, other, x) -> the outputs, as `forward`'s, of any network of these shapes.
 
     It is the program of `forward`, with the choices and variables of a network as arguments; on JAX. Beside it stand
     the seconds that compiling took, 0 for a program that was kept.
     """
-    shape = tuple(network.input_shape[1:])
+    shape, numbers = tuple(network.input_shape[1:]), network.output_shape[-1]
     size = _batch(shape)
     program, seconds = _compiled(network, size)
 
     def scores(choices: Choices, trainable: Any, other: Any, x: NDArray[Any]) -> NDArray[np.float32]:
-        return _in_batches(lambda rows: program(choices, trainable, other, rows), x, shape, size)
+        return _in_batches(lambda rows: program(choices, trainable, other, rows), x, shape, size, numbers)
 
     return scores, seconds
 
 
 def _in_batches(
-    apply: Callable[[NDArray[np.float32]], Any], x: NDArray[Any], shape: tuple[int, ...], size: int
+    apply: Callable[[NDArray[np.float32]], Any], x: NDArray[Any], shape: tuple[int, ...], size: int, numbers: int
 ) -> NDArray[np.float32]:
-    outputs = np.empty(len(x), np.float32)
+    outputs = np.empty((len(x), numbers), np.float32)
     for start in range(0, len(x), size):
         part = np.asarray(x[start : start + size], np.float32)
         if len(part) < size:
             part = np.concatenate([part, np.zeros((size - len(part), *shape), np.float32)])
         stop = min(start + size, len(x))
-        outputs[start:stop] = np.asarray(apply(part)).reshape(-1)[: stop - start]
-    return outputs
+        outputs[start:stop] = np.asarray(apply(part)).reshape(-1, numbers)[: stop - start]
+    return outputs[:, 0] if numbers == 1 else outputs
 
 
 def _batch(shape: tuple[int, ...]) -> int:
@@ -146,7 +152,8 @@ def _compiled(network: keras.Model, batch: int) -> tuple[Callable[..., Any], flo
         compiled: Callable[..., Any] = jax.jit(apply).lower(choices_of(network), *_values(network), rows).compile()
         return compiled
 
-    return keep((architecture(network), "forward", batch), make)
+    # A network within another loses the seed of a dropout of rate 0 in its file, which its architecture does not show.
+    return keep((architecture(network), "forward", batch, len(network.variables)), make)
 
 
 def _values(network: keras.Model) -> tuple[list[Any], list[Any]]:

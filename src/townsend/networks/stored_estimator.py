@@ -38,8 +38,13 @@ __all__ = ["Estimator", "estimator_bytes", "estimator_of", "load_estimator", "sa
 log = logging.getLogger(__name__)
 
 _BATCH = 4096  # examples a call, always as many for a matrix product: its bits depend on the number of rows
+_BATCH_OF_PROCESS = 256  # of a Gaussian process, which compares each with all that it was trained on
 _LARGEST_FILE = 2 << 30  # bytes
-_TRAINING_ONLY = ("_optimizer", "_random_state", "_best_coefs", "_best_intercepts", "_feature_subsample_rng")
+_TRAINING_ONLY = (
+    *("_optimizer", "_random_state", "_best_coefs", "_best_intercepts", "_feature_subsample_rng"),
+    *("_rng", "rng"),
+)
+_ERRORS_ONLY = ("L_", "y_train_")  # of a GaussianProcessRegressor: megabytes, of which its predictions need none
 _SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -49,7 +54,7 @@ class Estimator:
     """A fitted scikit-learn estimator.
 
     Arguments:
-        model: classifier of the classes 0 and 1, or regressor.
+        model: classifier of the classes 0, 1, ..., or regressor; or a pipeline that ends in one.
         shape: of one example, without the batch axis; scikit-learn sees it flat.
     """
 
@@ -64,23 +69,31 @@ class Estimator:
     def scores(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Return the (n,) probabilities of class 1, or predictions of a regressor, for (n, ...) inputs.
 
-        An input that is not finite has the score NaN.
+        Of a classifier of K > 2 classes, (n, K) probabilities. An input that is not finite has the score NaN.
         """
-        found = np.empty(len(x), np.float32)
+        classes = len(getattr(self.model, "classes_", ()))
+        numbers = classes if classes > 2 else 1
+        found = np.empty((len(x), numbers), np.float32)
+        last = self.model.steps[-1][1] if hasattr(self.model, "steps") else self.model
+        trees = hasattr(last, "estimators_") or hasattr(last, "_predictors")
+        size = _BATCH_OF_PROCESS if hasattr(last, "kernel") else _BATCH
         with threadpool_limits(limits=1):
-            for start in range(0, len(x), _BATCH):
-                rows = np.asarray(x[start : start + _BATCH], np.float32).reshape(-1, math.prod(self.shape))
-                finite = np.isfinite(rows).all(axis=1)
-                filled = np.zeros((_BATCH if hasattr(self.model, "coefs_") else len(rows), rows.shape[1]), np.float32)
+            for start in range(0, len(x), size):
+                rows = np.asarray(x[start : start + size], np.float32).reshape(-1, math.prod(self.shape))
+                finite = np.asarray(np.isfinite(rows).all(axis=1))
+                filled = np.zeros((len(rows) if trees else size, rows.shape[1]), np.float32)
                 filled[: len(rows)][finite] = rows[finite]
-                found[start : start + _BATCH] = np.where(finite, self._predict(filled)[: len(rows)], np.nan)
-        return found
+                predicted = self._predict(filled)[: len(rows)].reshape(len(rows), numbers)
+                found[start : start + size] = np.where(finite[:, None], predicted, np.nan)
+        return found[:, 0] if numbers == 1 else found
 
     def _predict(self, rows: NDArray[np.float32]) -> NDArray[Any]:
         classes = getattr(self.model, "classes_", None)
         if classes is None:
             return np.asarray(self.model.predict(rows))
         probability = self.model.predict_proba(rows)
+        if len(classes) > 2:
+            return np.asarray(probability)
         return np.asarray(probability[:, list(classes).index(1)] if 1 in classes else np.zeros(len(rows)))
 
 
@@ -88,22 +101,34 @@ def estimator_bytes(model: Any) -> bytes:
     """Return a fitted estimator as the bytes of a `.skops` file."""
     import skops.io
 
+    return _canonical(skops.io.dumps(_lean(model)))
+
+
+def _lean(model: Any) -> Any:
+    """Return a copy without what only training, or an error of a prediction, needs."""
     lean = copy.copy(model)
-    for name in _TRAINING_ONLY:
+    for name in (*_TRAINING_ONLY, *(_ERRORS_ONLY if hasattr(model, "normalize_y") else ())):
         vars(lean).pop(name, None)
-    return _canonical(skops.io.dumps(lean))
+    if hasattr(lean, "steps"):
+        lean.steps = [(name, _lean(step)) for name, step in lean.steps]
+    if hasattr(lean, "base_estimator_"):
+        lean.base_estimator_ = _lean(lean.base_estimator_)
+    return lean
 
 
-def estimator_of(stored: bytes, shape: tuple[int, ...], path: object = "the stored estimator") -> Estimator:
+def estimator_of(
+    stored: bytes, shape: tuple[int, ...], path: object = "the stored estimator", numbers: int = 1
+) -> Estimator:
     """Return the estimator in the bytes of a `.skops` file; nothing in it is run.
 
     Arguments:
         stored: as `estimator_bytes` returns it, or anything.
         shape: of one example, without the batch axis.
         path: of the file, for messages.
+        numbers: that it must give an example.
 
     Raises InputError when it is damaged, holds a type that is not on the closed list or a tree that leads astray, or
-    takes another number of inputs.
+    takes or gives another number of numbers.
     """
     import skops.io
 
@@ -116,7 +141,10 @@ def estimator_of(stored: bytes, shape: tuple[int, ...], path: object = "the stor
         for warning in heard:
             log.warning("%s: %s", path, warning.message)
         estimator = Estimator(model, tuple(shape))
-        estimator.scores(np.zeros((1, *shape), np.float32))
+        found = estimator.scores(np.zeros((1, *shape), np.float32)).size
+        if found != numbers:
+            msg = f"{path} must give {numbers} numbers an example (gives {found}); take another estimator"
+            raise InputError(msg)
     except InputError:
         raise
     except Exception as error:  # a damaged file surfaces as almost any exception
@@ -132,8 +160,8 @@ def save_estimator(path: Path, model: Any) -> None:
         temporary.write_bytes(estimator_bytes(model))
 
 
-def load_estimator(path: Path, shape: tuple[int, ...]) -> Estimator:
-    """Return the estimator in a `.skops` file that takes examples of `shape`.
+def load_estimator(path: Path, shape: tuple[int, ...], numbers: int = 1) -> Estimator:
+    """Return the estimator in a `.skops` file that takes examples of `shape` and gives each so many numbers.
 
     Raises InputError when the file does not exist, is too large, or for what `estimator_of` refuses.
     """
@@ -143,7 +171,7 @@ def load_estimator(path: Path, shape: tuple[int, ...]) -> Estimator:
     if path.stat().st_size > _LARGEST_FILE:
         msg = f"{path} must be of a sensible size (it has {path.stat().st_size:,} bytes); take another file"
         raise InputError(msg)
-    return estimator_of(path.read_bytes(), shape, path)
+    return estimator_of(path.read_bytes(), shape, path, numbers)
 
 
 def _canonical(stored: bytes) -> bytes:

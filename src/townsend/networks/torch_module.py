@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.errors import InputError
+from townsend.networks.scaling import Scaling, standardised
 
 __all__ = ["TorchNetwork", "arrays_of", "one_thread", "put_arrays", "torch_and_skorch"]
 
@@ -35,10 +36,12 @@ class TorchNetwork:
     Arguments:
         module: a `torch.nn.Module`.
         shape: of one example, without the batch axis.
+        scaling: what inputs go through before the module sees them; None: nothing.
     """
 
     module: Any
     shape: tuple[int, ...]
+    scaling: Scaling | None = None
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -54,7 +57,7 @@ class TorchNetwork:
         self.module.eval()
         with one_thread(), torch.inference_mode():
             for start in range(0, len(x), _BATCH):
-                rows = np.asarray(x[start : start + _BATCH], np.float32)
+                rows = np.asarray(standardised(x[start : start + _BATCH], self.scaling), np.float32)
                 filled = np.zeros((_BATCH, *self.shape), np.float32)
                 filled[: len(rows)] = rows
                 found[start : start + len(rows)] = self.module(torch.from_numpy(filled)).numpy()[: len(rows), 0]

@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from townsend.errors import InputError
 from townsend.evaluate.classification import Confusion, confusion
+from townsend.evaluate.confusion_matrix import confusion_matrix
 from townsend.files import read_json
 from townsend.report.classification_figures import confusion_figure, roc_figure, score_distribution
 from townsend.report.regression_figures import predicted_against_true, residual_figure
+from townsend.report.score_figures import confusion_matrices
 from townsend.report.style import COLOURS, panels, plain, save, styled
 from townsend.sweep.board import Board, board
 from townsend.sweep.board_verdicts import shown
@@ -224,7 +226,8 @@ def model_figures(model: Path) -> dict[str, Drawing]:
     """Return name -> what draws it of every figure of a folder made by `townsend choose`.
 
     Of a classification: ROC and confusion matrix of the test set, score distributions of the training and monitoring
-    sets. Of a regression (its card has no threshold): predicted against true numbers of the test set.
+    sets; with more than two classes, the confusion matrix. Of a regression (its card has no threshold): predicted
+    against true numbers of the test set.
 
     Raises InputError when a file is missing or damaged.
     """
@@ -234,6 +237,10 @@ def model_figures(model: Path) -> dict[str, Drawing]:
     found: dict[str, Drawing] = {}
     if "loss" in training:
         found["training-curves"] = partial(training_curves, training, int(card["best_epoch"]), name)
+    if test["scores"].ndim > 1:  # more than two classes
+        classes = card["facts"]["classes"]
+        matrix = confusion_matrix(test["y"].astype(int), test["scores"].argmax(axis=1), classes)
+        return found | {"confusion": partial(confusion_matrices, matrix, f"{name}, test")}
     if card["threshold"] is None:
         numbers = test["scores"], test["y"], f"{name}, test"
         found["predicted-against-true"] = partial(predicted_against_true, *numbers)

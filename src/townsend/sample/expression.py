@@ -86,7 +86,7 @@ def numbers(expression: Expression, columns: Mapping[str, Any], rows: int) -> ND
         remedy = f"say leading({text}, 0), sum({text}) or count({text})"
         msg = f"an expression must give one number an event here (got lists: `{text}`); {remedy}"
         raise InputError(msg)
-    return np.array(np.broadcast_to(np.asarray(value, np.float64), rows))
+    return np.array(np.broadcast_to(value, rows), np.float64)
 
 
 def mask(expression: Expression, columns: Mapping[str, Any], rows: int) -> NDArray[np.bool_]:

@@ -3,7 +3,8 @@
 What to use when
 ----------------
 - `check_space`: can every value of the space be trained at all? Asked before any work begins.
-- `check_batches`: does every batch fit the sample? Asked as soon as its arrays are there.
+- `check_batches`, `check_examples`: does every batch fit the sample, every configuration its examples? Asked as soon as
+  its arrays are there.
 - `make_plan`: the plan that settings ask for: a `ListPlan` (grid, random: all brackets known at once) or an
   `AdaptivePlan` (samplers that learn, sweeps that stop by themselves: brackets follow results).
 """
@@ -17,7 +18,6 @@ import numpy as np
 
 from townsend.errors import ConfigError, did_you_mean
 from townsend.networks.build_file import BuildFile, check_build
-from townsend.networks.estimators import ESTIMATORS
 from townsend.sweep.gain import should_stop
 from townsend.sweep.halving import Shape, bracket_shapes, known_lag
 from townsend.sweep.proposals import Proposals
@@ -25,12 +25,31 @@ from townsend.sweep.samplers import check_sampler
 from townsend.sweep.settings import SweepSettings
 from townsend.sweep.space import case_rows, grid_configurations, random_configurations
 from townsend.sweep.trial_rows import trial_rows
-from townsend.tasks.base import Objective
+from townsend.tasks.base import Arrays, Objective
 from townsend.training.hyperparameters import split
-from townsend.training.models import check_batch, check_configuration, cost, group, known, needed
+from townsend.training.models import (
+    at_once,
+    check_arrays,
+    check_batch,
+    check_configuration,
+    cost,
+    group,
+    known,
+    needed,
+)
 from townsend.training.records import Bracket, Fit, FitRecord
 
-__all__ = ["AdaptivePlan", "ListPlan", "Plan", "check_batches", "check_builds", "check_space", "fit_seed", "make_plan"]
+__all__ = [
+    "AdaptivePlan",
+    "ListPlan",
+    "Plan",
+    "check_batches",
+    "check_builds",
+    "check_examples",
+    "check_space",
+    "fit_seed",
+    "make_plan",
+]
 
 _FIT_STREAM = 4  # keeps the fits' seeds apart from every other use of a sweep's seed
 
@@ -241,7 +260,7 @@ def check_space(settings: SweepSettings, loss: str) -> None:
         check_configuration(settings.network, configuration, loss)
     check_sampler(settings)
     next(bracket_shapes(settings))
-    if settings.network in ESTIMATORS and settings.halving and settings.halving.resource == "epochs":
+    if at_once(settings.network) and settings.halving and settings.halving.resource == "epochs":
         rule = f"halving over epochs needs a network (got {settings.network}, which is trained in one go)"
         msg = f"{rule}; write `resource: data` below halving, or leave it out"
         raise ConfigError(msg)
@@ -253,11 +272,19 @@ def check_batches(settings: SweepSettings, examples: int) -> None:
         check_batch(settings.network, configuration, examples)
 
 
-def check_builds(settings: SweepSettings, build: BuildFile | None, input_shape: tuple[int, ...]) -> None:
+def check_examples(settings: SweepSettings, loss: str, arrays: Arrays) -> None:
+    """Raise InputError or ConfigError unless every value of the space can be trained on these arrays, see `models`."""
+    for configuration in case_rows(settings.space):
+        check_arrays(settings.network, configuration, loss, arrays)
+
+
+def check_builds(
+    settings: SweepSettings, build: BuildFile | None, input_shape: tuple[int, ...], outputs: int = 1
+) -> None:
     """Raise InputError unless a user's file, where there is one, builds a network for every value of the space."""
     if build is not None:
         for configuration in case_rows(settings.space):
-            check_build(build, split(configuration)[1], input_shape)
+            check_build(build, split(configuration)[1], input_shape, outputs)
 
 
 def fit_seed(seed: int, trial: int, fold: int = 0, repeat: int = 0) -> int:

@@ -22,7 +22,7 @@ from townsend.networks.estimators import ESTIMATORS
 from townsend.sample.provenance import versions
 from townsend.sweep.board_verdicts import shown, shown_value
 from townsend.tasks.base import CEILING, Evaluation, Metric
-from townsend.training.models import TORCH
+from townsend.training.models import CUTS, TORCH
 from townsend.training.records import Outcome
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def card(
     verdicts: Sequence[Verdict],
     *,
     by_reader: bool,
+    outputs: int = 1,
 ) -> dict[str, Any]:
     """Return the JSON-like card of the chosen model; figures are [value, error], null where not finite.
 
@@ -55,6 +56,7 @@ def card(
         taken: the network.
         test: what it is worth on the test set; verdicts: on the network.
         by_reader: whether its configuration was named by the reader, and not taken for leading.
+        outputs: numbers that it gives an example.
     """
     best, arrays = taken.record, taken.arrays
     of_sweep = [verdict for verdict in ranking.verdicts if not verdict.ok]
@@ -79,6 +81,7 @@ def card(
         "epochs": best.epochs,
         "best_epoch": best.best_epoch,
         "input_shape": list(arrays.splits["test"].x.shape[1:]),
+        **({"outputs": outputs} if outputs > 1 else {}),
         "facts": dict(arrays.facts),
         "threshold": best.threshold,
         "objective": {"metric": ranking.objective.metric, "maximise": ranking.objective.maximise},
@@ -133,10 +136,11 @@ def _lines(value: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", "Errors are one standard deviation, from whole waveforms or events.")
     yield from ("", "## How to use it without townsend", "", *_recipe(value), "")
     yield f"Input: {_shape(value['input_shape'])} float32 numbers an example, prepared as the facts below say."
-    yield f"Output: {value['facts'].get('output', 'one number an example')}."
+    numbers = f"{value['outputs']} numbers an example, one a class" if "outputs" in value else "one number an example"
+    yield f"Output: {value['facts'].get('output', numbers)}."
     yield "The commands of townsend do the preparation themselves."
     yield from ("", "## Facts the input must agree with", "")
-    yield from (f"- `{name}`: {_fact(fact)}" for name, fact in value["facts"].items())
+    yield from (f"- `{name}`: {_fact(name, fact)}" for name, fact in value["facts"].items())
     yield from ("", "## Where it comes from", "")
     yield from (f"- `{name}`: {shown_value(given)}" for name, given in value["hyperparameters"].items())
     trained = f"trained on {value['choice']['trained_on']}"
@@ -167,10 +171,13 @@ def _recipe(value: Mapping[str, Any]) -> Iterator[str]:
     if value["network"] in ESTIMATORS:
         yield from _estimator_recipe(value)
         return
+    if value["network"] == CUTS:
+        yield "`model.cuts.json` holds the selection and its thresholds; an event that passes scores 1, any other 0."
+        return
     if value["network"] == TORCH:
         yield "`model.npz` holds the state of a PyTorch module; its code is your file, of SHA-256"
         yield f"{value['build_sha256']}. In Python:"
-        yield "`open_chosen(folder, task, load_build(file)).network.module`."
+        yield "`open_chosen(folder, task, load_build(file)).network.scores(x)`."
         return
     yield from (
         "```python",
@@ -182,16 +189,17 @@ def _recipe(value: Mapping[str, Any]) -> Iterator[str]:
     zeros = ", ".join(map(str, (1, *value["input_shape"])))
     yield f'x = np.zeros(({zeros}), "float32")  # your examples'
     cut = "" if value["threshold"] is None else f" >= {value['threshold']!r}"
-    yield f"print(model.predict(x)[:, 0]{cut})"
+    yield f"print(model.predict(x){'' if 'outputs' in value else '[:, 0]'}{cut})"
     yield "```"
 
 
 def _estimator_recipe(value: Mapping[str, Any]) -> Iterator[str]:
     features = math.prod(value["input_shape"])
-    outputs = "predict(x)" if value["threshold"] is None else "predict_proba(x)[:, 1]"
+    numbers = "outputs" not in value and (value["threshold"] is None or value["network"] == "linear")
+    outputs = "predict(x)" if numbers else f"predict_proba(x){'' if 'outputs' in value else '[:, 1]'}"
     cut = "" if value["threshold"] is None else f" >= {value['threshold']!r}"
     yield from ("```python", "import numpy as np", "import skops.io", "")
-    yield 'unknown = skops.io.get_untrusted_types(file="model.skops")  # trees; trust them in your own file'
+    yield 'unknown = skops.io.get_untrusted_types(file="model.skops")  # trees and kernels; trust them in your own file'
     yield 'model = skops.io.load("model.skops", trusted=unknown)'
     yield f'x = np.zeros((1, {features}), "float32")  # your examples, flat'
     yield f"print(model.{outputs}{cut})"
@@ -202,8 +210,9 @@ def _shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _fact(fact: Any) -> str:
-    return fact if isinstance(fact, str) else json.dumps(fact)
+def _fact(name: str, fact: Any) -> str:
+    told = fact if isinstance(fact, str) else json.dumps(fact)
+    return f"{told} (the model does this itself: give it the numbers as they are)" if name == "scaling" else told
 
 
 def render_card(model: Path) -> Group:

@@ -6,8 +6,9 @@ What to use when
   card and scores.
 - `render_card`: what a terminal shows of such a folder.
 
-The folder holds `model.keras` (stock Keras, opens without townsend), `card.json`, `README.md`, `test.npz` (scores,
-targets, groups and curves of the test set) and `training.npz` (epoch curves, scores of the training sets).
+The folder holds the model, such as `model.keras` (stock Keras, opens without townsend), `card.json`, `README.md`,
+`test.npz` (scores, targets, groups and curves of the test set) and `training.npz` (epoch curves, scores of the training
+sets).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from townsend.sweep.records import read_records, run_info
 from townsend.sweep.taken import Taken, take_fit, train_anew
 from townsend.tasks.base import Arrays, Evaluation, Metric, Split, Task
 from townsend.tasks.registry import find_task
+from townsend.training.losses import outputs_of
 from townsend.training.records import SENTENCES, FitRecord
 
 __all__ = ["choose", "render_card"]
@@ -83,14 +85,17 @@ def choose(
     anew = any(fit.fold > 0 for fit in fits) if retrain is None else retrain
     taken = train_anew(info, row, fits, task, build) if anew else take_fit(run, fits, ranking.objective)
     shape = taken.arrays.splits["test"].x.shape[1:]
-    network = rebuild(str(info.settings["network"]), taken.record, taken.weights, shape, build)
-    judged = _judge(network, task, ranking, taken)
     arrays = taken.arrays
+    facts, outputs = arrays.facts, outputs_of(task.loss, arrays.facts)
+    kind = str(info.settings["network"])
+    network = rebuild(kind, taken.record, taken.weights, shape, build, facts, outputs)
+    judged = _judge(network, task, ranking, taken)
     with folder_as_a_whole(output) as folder:
         save_model(network, folder)
         _save_arrays(folder / "test.npz", _test_arrays(arrays.splits["test"], judged))
         _save_arrays(folder / "training.npz", {**taken.curves, **_training_arrays(arrays, judged)})
-        value = card(info, ranking, taken, judged.test, judged.verdicts, by_reader=trial is not None)
+        by_reader = trial is not None
+        value = card(info, ranking, taken, judged.test, judged.verdicts, by_reader=by_reader, outputs=outputs)
         write_text(folder / "README.md", card_text(value))
         write_sealed(folder / "card.json", value)
     return output
@@ -125,9 +130,9 @@ def _judge(network: Any, task: Task, ranking: Board, taken: Taken) -> _Judged:
         repeated = task.evaluate(arrays, "validation", scores["validation"], threshold)
         verdicts.append(_same_figure(ranking, taken.record, repeated))
         seen, unseen = (_scored(arrays.splits[name], scores[name]) for name in ("train", "monitor"))
-        if threshold is None:
-            verdicts.append(regression_overtraining(seen, unseen))
-        elif all(_two_classes(arrays.splits[name]) for name in ("train", "monitor")):
+        if scores["train"].ndim == 1 and threshold is None:
+            verdicts.append(regression_overtraining(seen._replace(weights=None), unseen._replace(weights=None)))
+        elif threshold is not None and all(_two_classes(arrays.splits[name]) for name in ("train", "monitor")):
             verdicts.append(overtraining(seen, unseen))
     test = task.evaluate(arrays, "test", scores["test"], threshold)
     if test.degenerate:
@@ -141,7 +146,7 @@ def _two_classes(split: Split) -> bool:
 
 
 def _scored(split: Split, scores: NDArray[np.float32]) -> Scored:
-    return Scored(scores, np.asarray(split.y), np.asarray(split.group))
+    return Scored(scores, np.asarray(split.y), np.asarray(split.group), split.weight)
 
 
 def _same_figure(ranking: Board, best: FitRecord, repeated: Evaluation) -> Verdict:

@@ -18,7 +18,7 @@ from townsend.errors import InputError, TownsendError
 from townsend.files import write_json
 from townsend.networks.backend import check_environment
 from townsend.networks.build_file import BuildFile
-from townsend.sweep.brackets import Plan, check_batches, check_builds, check_space, make_plan
+from townsend.sweep.brackets import Plan, check_batches, check_builds, check_examples, check_space, make_plan
 from townsend.sweep.folder import forget_arrays, make_folder, open_folder, tidy
 from townsend.sweep.lease import Lease, hold
 from townsend.sweep.objectives import find_objectives
@@ -28,7 +28,7 @@ from townsend.tasks.base import Arrays, Fold, Task
 from townsend.tasks.registry import find_task
 from townsend.training.bracket import BracketWork
 from townsend.training.keras_trainer import TrainSettings
-from townsend.training.losses import is_classification
+from townsend.training.losses import is_classification, outputs_of
 from townsend.training.models import check_given
 from townsend.training.record_file import (
     BracketRecord,
@@ -97,7 +97,10 @@ def sweep(
             open_folder(run, full, contents, task, objectives, plan.trials, build.sha256 if build else "")
             try:
                 check_batches(full, _prepare(run, full, task, sample))
-                check_builds(full, build, read_arrays(run).splits["train"].x.shape[1:])
+                arrays = read_arrays(run)
+                check_examples(full, task.loss, arrays)
+                shape, outputs = arrays.splits["train"].x.shape[1:], outputs_of(task.loss, arrays.facts)
+                check_builds(full, build, shape, outputs)
             except TownsendError:
                 forget_arrays(run)
                 raise

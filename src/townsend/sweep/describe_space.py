@@ -24,6 +24,7 @@ from townsend.sweep.settings import SweepSettings
 from townsend.sweep.space import grid_configurations, grid_size, space_size
 from townsend.tasks.registry import find_task
 from townsend.training.hyperparameters import shape_key
+from townsend.training.losses import is_multiclass
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -78,14 +79,15 @@ def space(settings: SweepSettings, *, length: int | None = None) -> SpaceSummary
     Raises ConfigError when the space cannot be trained, a grid is asked for more trials than it has configurations, or
     the network cannot take the length.
     """
-    check_space(settings, find_task(settings.task).loss)
+    loss = find_task(settings.task).loss
+    check_space(settings, loss)
     size = space_size(settings.space)
     trials = settings.trials or size or 1
     fits = trials * settings.folds * settings.repeats
     if settings.sampler == "grid" and size is not None and trials > size:
         msg = f"trials must be at most the grid's {size} configurations (got {trials}); leave `trials` out to do all"
         raise ConfigError(msg)
-    of_family = settings.network in FAMILIES  # the size of another model is not known before it is built
+    of_family = settings.network in FAMILIES and not is_multiclass(loss)  # else its size is known once it is built
     shortest = shortest_input(settings.network) if of_family else None
     given = length or shortest or 1
     counted, largest = _largest(settings, given) if of_family else (None, {})

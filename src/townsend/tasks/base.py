@@ -25,6 +25,7 @@ __all__ = ["CEILING", "Arrays", "Evaluation", "Fold", "Metric", "Objective", "Sp
 
 CEILING = ".ceiling"
 """`<metric>.ceiling` is the best value that a metric of the same evaluation could have."""
+_NEAR_ONE = 1e-3  # of float32 weights of both signs, whose sum is much smaller than that of their sizes
 
 
 class Metric(NamedTuple):
@@ -51,12 +52,14 @@ class Split:
         y: (n,) float32 targets.
         group: (n,) int32 waveform or event of each example; resampling and splitting never cut a group.
         extra: name -> array of what the task needs to judge predictions, of any length.
+        weight: (n,) float32 of either sign, with the mean 1: how much each example counts in training. None: 1 each.
     """
 
     x: NDArray[np.float32]
     y: NDArray[np.float32]
     group: NDArray[np.int32]
     extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    weight: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -68,24 +71,38 @@ class Arrays:
     """Named splits, and the facts that a model must carry to be applied elsewhere.
 
     Splits: `train` and `monitor` (epoch by epoch, early stopping), `validation` (selects), `test` (read once).
+
+    Facts that training heeds: `scaling`, {"mean": [...], "scale": [...]}, one number a feature: inputs are standardised
+    for training, while `x` and what a stored model takes are not; `features`, their names.
     """
 
     splits: Mapping[str, Split]
     facts: Mapping[str, Any]
 
     def filled(self, name: str) -> Split:
-        """Return a split that training needs; raises InputError when it is missing or empty."""
+        """Return a split that training needs.
+
+        Raises InputError when it is missing or empty, or its weights are not finite or have another mean than 1.
+        """
         found = self.splits.get(name)
         if found is None or len(found) == 0:
             msg = f'training needs at least one example in the split "{name}" (got none); take a larger sample'
             raise InputError(msg)
+        if found.weight is not None:
+            mean = float(np.mean(found.weight, dtype=np.float64))
+            if found.weight.shape != found.y.shape or not abs(mean - 1) <= _NEAR_ONE:
+                rule = f'weights of the split "{name}" must be one number an example, with the mean 1'
+                msg = f"{rule} (got {found.weight.size} of mean {mean:g} for {len(found)}); divide them by their mean"
+                raise InputError(msg)
         return found
 
     def save(self, folder: Path) -> None:
         """Write one `.npy` an array and, last, `arrays.json`, by which a whole folder is known."""
         index: dict[str, list[str]] = {}
         for name, split in self.splits.items():
-            columns = {"x": split.x, "y": split.y, "group": split.group}
+            columns: dict[str, NDArray[Any]] = {"x": split.x, "y": split.y, "group": split.group}
+            if split.weight is not None:
+                columns["weight"] = split.weight
             columns |= {f"extra-{column}": values for column, values in split.extra.items()}
             index[name] = sorted(columns)
             for column, values in columns.items():
@@ -104,7 +121,7 @@ class Arrays:
         for name, columns in index["splits"].items():
             found = {column: _open(folder / f"{name}.{column}.npy") for column in columns}
             extra = {column.removeprefix("extra-"): found[column] for column in columns if column.startswith("extra-")}
-            splits[name] = Split(found["x"], found["y"], found["group"], extra)
+            splits[name] = Split(found["x"], found["y"], found["group"], extra, found.get("weight"))
         return Arrays(splits, index["facts"])
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from townsend.networks.build_file import BuildFile, architecture_json
 from townsend.tasks.base import Arrays
 from townsend.training.hyperparameters import split
+from townsend.training.losses import outputs_of
 from townsend.training.progress import Progress, Trainer
 from townsend.training.records import Fit, Rung
 
@@ -30,11 +31,12 @@ class BuildTrainer:
 
     Arguments:
         build: the user's file.
+        loss: the task's.
         inner: trains Keras networks that `build` makes.
     """
 
-    def __init__(self, build: BuildFile, inner: Trainer) -> None:
-        self._build = build
+    def __init__(self, build: BuildFile, loss: str, inner: Trainer) -> None:
+        self._build, self._loss = build, loss
         self._inner = inner
 
     def packs(self, fits: Sequence[Fit], arrays: Sequence[Arrays]) -> list[list[Fit]]:
@@ -49,7 +51,9 @@ class BuildTrainer:
         for fit, progress in self._inner.advance(bare, arrays, rung):
             if len(progress.weights):
                 _, of_network = split(fit.hyperparameters)
-                network = self._build.make(of_network, arrays[fit.fold].splits["train"].x.shape[1:], fit.seed)
+                of_fold = arrays[fit.fold]
+                shape, outputs = of_fold.splits["train"].x.shape[1:], outputs_of(self._loss, of_fold.facts)
+                network = self._build.make(of_network, shape, fit.seed, outputs)
                 layers = np.frombuffer(architecture_json(network), np.uint8)
                 yield fit, replace(progress, weights=[layers, *progress.weights])
             else:

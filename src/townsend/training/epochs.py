@@ -9,7 +9,11 @@ What to use when
 An epoch is a loop over batches through Keras' stateless calls, so its arithmetic is that of Keras `fit` with the same
 batches; convolutions are those of the network's twin, which are quick in a loop. Weights and slots of the optimizer
 are arguments of a program and no part of it, and so is what a configuration decides beside shapes and loss: optimizer,
-rates, penalties, activations, dropout. The last, shorter batch is filled up with examples of weight zero.
+rates, penalties, activations, dropout. The last, shorter batch is filled up with examples that do not count.
+
+Where examples are weighted, the loss of a batch is sum(w loss) / number of its examples. The sum of the weights of a
+batch, which may be zero or negative where weights have both signs, divides nothing; nor do weights enter the statistics
+of batch normalization. What is reported is divided by the sum of the weights of all examples of the epoch.
 
 Members side by side (`vmap`) are one program over stacked arguments; on a processor a loop over them is faster.
 """
@@ -57,7 +61,10 @@ class Given(NamedTuple):
 
 
 Train = Callable[..., tuple[State, Any, Any]]
-"""(state, given, x, y, order, weight, batches) -> (state, loss, accuracy), as `fit` would show them."""
+"""(state, given, x, y, order, filled, batches) -> (state, loss, accuracy), as `fit` would show them.
+
+Compiled for weighted examples, it takes their weights after y.
+"""
 
 
 @dataclass(frozen=True)
@@ -68,18 +75,24 @@ class Watched:
         x, y: n examples.
         scores: as `forward_program` returns it: quicker than a training program that only goes forward.
         losses: (y, scores) -> losses.
+        weight: of the examples, None: 1 each.
     """
 
     x: NDArray[np.float32]
     y: NDArray[np.float32]
     scores: Forward
     losses: Callable[[Any, Any], Any]
+    weight: NDArray[np.float32] | None = None
 
     def judge(self, state: State, given: Given) -> tuple[float, float, NDArray[np.float32]]:
-        """Return loss, accuracy (the share on the right side of 1/2) and scores."""
+        """Return loss, accuracy (the share on the right side of 1/2, or of the right class) and scores."""
         found = self.scores(given.choices, state.trainable, state.other, self.x)
-        losses = np.asarray(self.losses(self.y, found[:, None]))
-        return float(losses.mean()), float(np.mean((found > 0.5) == (self.y > 0.5))), found
+        scores = found.reshape(len(found), -1)
+        losses, hits = np.asarray(self.losses(self.y, scores)), right(scores, self.y)
+        if self.weight is None:
+            return float(losses.mean()), float(np.mean(hits)), found
+        loss, accuracy = (float(np.average(values, weights=self.weight)) for values in (losses.astype(float), hits))
+        return loss, accuracy, found
 
 
 def start(network: keras.Model) -> State:
@@ -89,7 +102,7 @@ def start(network: keras.Model) -> State:
 
 
 def compile_epochs(
-    network: keras.Model, batch_size: int, loss: str, examples: int, members: int = 0
+    network: keras.Model, batch_size: int, loss: str, examples: int, members: int = 0, *, weighted: bool = False
 ) -> tuple[Train, float]:
     """Return the compiled program for `network`, and the seconds that took; 0 for one that was kept.
 
@@ -98,17 +111,20 @@ def compile_epochs(
         batch_size: examples a step.
         loss: as `check_loss` returns it.
         examples: number of training examples.
-        members: fits side by side in one program, with stacked states, `Given`s, orders and weights; 0: one fit, not
-            stacked.
+        members: fits side by side in one program, with stacked states, `Given`s and orders; 0: one fit, not stacked.
+        weighted: whether the examples have weights.
     """
-    key = (architecture(network), batch_size, loss, examples, members)
-    return keep(key, lambda: _compile(network, batch_size, loss, examples, members))
+    key = (architecture(network), batch_size, loss, examples, members, weighted)
+    return keep(key, lambda: _compile(network, batch_size, loss, examples, members, weighted))
 
 
-def compile_watch(network: keras.Model, loss: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[Watched, float]:
+def compile_watch(
+    network: keras.Model, loss: str, x: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None = None
+) -> tuple[Watched, float]:
     """Return how networks like this one are judged on n examples, and the seconds that compiling took."""
     scores, seconds = forward_program(network)
-    return Watched(np.asarray(x, np.float32), np.asarray(y, np.float32), scores, _compiled_loss(loss)), seconds
+    losses = _compiled_loss(loss)
+    return Watched(np.asarray(x, np.float32), np.asarray(y, np.float32), scores, losses, weight), seconds
 
 
 @cache
@@ -131,7 +147,7 @@ def epoch_order(
         epoch: from 1.
         fraction: share of the examples that the epoch takes; the same ones for all fits, a larger share holds them all.
 
-    Returns: (batches, batch_size) indices; weights of the same shape, 0 where a batch is filled up and else 1; number
+    Returns: (batches, batch_size) indices; numbers of the same shape, 0 where a batch is filled up and else 1; number
     of batches that hold examples.
     """
     taken = max(1, round(examples * fraction))
@@ -146,63 +162,75 @@ def epoch_order(
     )
 
 
+def right(scores: Any, y: Any) -> Any:
+    """Return which of n examples, scores (n, 1) or (n, K), are on the right side of 1/2, or of the right class."""
+    return (scores[:, 0] > 0.5) == (y > 0.5) if scores.shape[1] == 1 else scores.argmax(axis=1) == y
+
+
 def _random(seed: int, stream: int, number: int) -> np.random.Generator:
     key = np.random.SeedSequence((seed, stream, number)).generate_state(2, np.uint64)
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def _compile(network: keras.Model, batch_size: int, loss: str, examples: int, members: int) -> Train:
+def _compile(network: keras.Model, batch_size: int, loss: str, examples: int, members: int, weighted: bool) -> Train:
     import jax
 
-    train = _program(for_training(network), loss)
+    train = _program(for_training(network), loss, weighted=weighted)
     one = np.zeros(tuple(network.inputs[0].shape[1:]), np.float32)
-    x, y = np.broadcast_to(one, (examples, *one.shape)), np.zeros(examples, np.float32)
+    data = [np.broadcast_to(one, (examples, *one.shape)), *[np.zeros(examples, np.float32)] * (1 + weighted)]
     state, given = start(network), Given(rates(TrainingHyperparameters("sgd", batch_size), 0.0), choices_of(network))
-    order, weight, batches = epoch_order(examples, batch_size, 0, 1)
+    order, filled, batches = epoch_order(examples, batch_size, 0, 1)
     if members:
-        train = jax.vmap(train, in_axes=(0, 0, None, None, 0, 0, None))
-        state, given, order, weight = jax.tree.map(
-            lambda leaf: np.broadcast_to(leaf, (members, *np.shape(leaf))), (state, given, order, weight)
+        train = jax.vmap(train, in_axes=(0, 0, *[None] * len(data), 0, 0, None))
+        state, given, order, filled = jax.tree.map(
+            lambda leaf: np.broadcast_to(leaf, (members, *np.shape(leaf))), (state, given, order, filled)
         )
-    compiled: Train = jax.jit(train).lower(state, given, x, y, order, weight, batches).compile()
+    compiled: Train = jax.jit(train).lower(state, given, *data, order, filled, batches).compile()
     return compiled
 
 
-def _program(twin: keras.Model, loss: str) -> Train:
+def _program(twin: keras.Model, loss: str, *, weighted: bool) -> Train:
     """Return the function to be compiled, for one fit."""
     import jax
 
     losses = example_loss(loss)
 
     def judge(scores: Any, y: Any, weight: Any) -> tuple[Any, Any]:
-        """Sum the loss, and the examples on the right side of 1/2, over a batch."""
-        hits = (scores[:, 0] > 0.5) == (y > 0.5)
+        """Sum the loss, and the examples that are right, over a batch."""
+        hits = right(scores, y)
         return (losses(y, scores) * weight).sum(), (hits * weight).sum()
 
-    def step(state: State, given: Given, x: Any, y: Any, weight: Any) -> tuple[State, Any]:
+    def step(state: State, given: Given, x: Any, y: Any, filled: Any, weight: Any) -> tuple[State, Any]:
         def objective(trainable: Any) -> tuple[Any, Any]:
-            with deciding(given.choices, weight):
+            with deciding(given.choices, filled):
                 scores, other = twin.stateless_call(trainable, state.other, x, training=True)
             sums = judge(scores, y, weight)
-            return sums[0] / weight.sum() + penalty(given.rates, trainable), (other, sums)
+            return sums[0] / filled.sum() + penalty(given.rates, trainable), (other, sums)
 
         gradients, (other, sums) = jax.grad(objective, has_aux=True)(state.trainable)
         trainable, slots = update(given.rates, state.slots, gradients, state.trainable)
         return State(trainable, other, slots), sums
 
-    def train(
-        state: State, given: Given, x: Any, y: Any, order: Any, weight: Any, batches: Any
+    def train_weighted(
+        state: State, given: Given, x: Any, y: Any, weight: Any, order: Any, filled: Any, batches: Any
     ) -> tuple[State, Any, Any]:
+        counts = filled if weight is None else filled * weight[order]
+
         def batch(number: Any, carried: tuple[State, Any, Any]) -> tuple[State, Any, Any]:
             state, losses, hits = carried
             rows = order[number]
-            state, sums = step(state, given, x[rows], y[rows], weight[number])
+            state, sums = step(state, given, x[rows], y[rows], filled[number], counts[number])
             return state, losses + sums[0], hits + sums[1]
 
         state, losses, hits = jax.lax.fori_loop(0, batches, batch, (state, np.float32(0), np.float32(0)))
-        return state, losses / weight.sum(), hits / weight.sum()
+        return state, losses / counts.sum(), hits / counts.sum()
 
-    return train
+    def train(
+        state: State, given: Given, x: Any, y: Any, order: Any, filled: Any, batches: Any
+    ) -> tuple[State, Any, Any]:
+        return train_weighted(state, given, x, y, None, order, filled, batches)
+
+    return train_weighted if weighted else train
 
 
 def _in_rows(values: NDArray[Any], length: int, rows: int | None = None) -> NDArray[Any]:

@@ -22,11 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from townsend.networks.estimators import make_estimator
+from townsend.networks.estimators import is_scaled, make_estimator
+from townsend.networks.scaling import Scaling, scaled_estimator, scaling_of, standardised
 from townsend.networks.stored_estimator import Estimator, estimator_bytes, estimator_of
-from townsend.tasks.base import Arrays
+from townsend.tasks.base import Arrays, Split
+from townsend.training.estimator_fit import Examples, fit_estimator
 from townsend.training.figure import rung_figure
-from townsend.training.losses import is_classification
+from townsend.training.losses import is_classification, outputs_of
 from townsend.training.progress import Progress
 from townsend.training.records import Fit, Outcome, Rung
 
@@ -43,10 +45,11 @@ class EstimatorTrainer:
         family: name of a family of estimators.
         loss: the task's, name of a Keras loss; tells a classification from a regression.
 
-    What a `Progress` of it holds: `weights`, one array, the bytes of a `.skops` file; `parameters`, the numbers fitted
-    by an mlp (weights and biases), or the nodes of all trees; `epochs`, the passes of an mlp, the trees of boosting, 1
-    of a forest; `curves`, cross-entropy or mean squared error after each of them. Of an mlp, scikit-learn tells `loss`
-    alone (with the penalty; of a regression, half the squared error): `monitor_loss` is NaN but for the last pass.
+    What a `Progress` of it holds: `weights`, one array, the bytes of a `.skops` file, with the scaling of the inputs;
+    `parameters`, the numbers fitted, or the nodes of all trees; `epochs`, the passes of an mlp, the trees of boosting,
+    else 1; `curves`, cross-entropy or mean squared error after each of them (of `linear`, which gives no probability,
+    always the latter). Of an mlp, scikit-learn tells `loss` alone (with the penalty; of a regression, half the squared
+    error): `monitor_loss` is NaN but for the last pass.
     """
 
     def __init__(self, family: str, loss: str) -> None:
@@ -62,7 +65,7 @@ class EstimatorTrainer:
     ) -> Iterator[tuple[Fit, Progress]]:
         """Yield each fit once it is trained on the rung's share of the examples; it has ended where that is all.
 
-        Raises InputError when a split is missing or empty, and whatever scikit-learn raises.
+        Raises InputError when a split is missing or empty, and as `fit_estimator`.
         """
         for fit, before in pack:
             progress = self._trained(fit, arrays[fit.fold], rung.fraction)
@@ -73,50 +76,44 @@ class EstimatorTrainer:
     ) -> NDArray[np.float32]:
         """Return the scores that a kept estimator gives to n examples."""
         shape = arrays[fit.fold].splits["train"].x.shape[1:]
-        return estimator_of(progress.weights[0].tobytes(), shape).scores(x)
+        numbers = outputs_of(self._loss, arrays[fit.fold].facts)
+        return estimator_of(progress.weights[0].tobytes(), shape, numbers=numbers).scores(x)
 
     def _trained(self, fit: Fit, arrays: Arrays, fraction: float) -> Progress:
         wall, cpu = time.perf_counter(), time.process_time()
         classes = is_classification(self._loss)
         model = make_estimator(self._family, fit.hyperparameters, classification=classes, seed=fit.seed)
         train, monitor = arrays.filled("train"), arrays.filled("monitor")
+        shape = tuple(train.x.shape[1:])
+        scaling = scaling_of(arrays.facts, shape) if is_scaled(self._family) else None
+        targets = np.int64 if classes else np.float64
+        seen, watched = (_examples(split, scaling, targets) for split in (train, monitor))
         part = part_of(len(train), fraction)
-        x, y = _rows(train.x)[part], _targets(train.y, classes)[part]
-        watched = _rows(monitor.x), _targets(monitor.y, classes)
-        given = {"X_val": watched[0], "y_val": watched[1]} if getattr(model, "early_stopping", False) else {}
+        seen = Examples(seen.x[part], seen.y[part], None if seen.weight is None else seen.weight[part])
         with threadpool_limits(limits=1), warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=_convergence_warning())
             try:
-                model.fit(x, y, **given)
+                fit_estimator(self._family, fit.hyperparameters, model, seen, watched)
             except ValueError as error:
                 if "non-finite" not in str(error):
                     raise
                 detail = "scikit-learn ended the training, as its weights were not finite; lower learning_rate_init"
                 return Progress(outcome=Outcome.DIVERGED, detail=detail)
-            curves = self._curves(model, (x, y), watched)
-        estimator = Estimator(model, tuple(train.x.shape[1:]))
+            curves = _curves(model, seen, watched)
+        stored = scaled_estimator(model, scaling)
+        scores = Estimator(stored, shape).scores(monitor.x)
         epochs = len(curves["loss"])
         return Progress(
             outcome=Outcome.FINISHED if fraction >= 1 else None,
             curves=curves,
-            weights=[np.frombuffer(estimator_bytes(model), np.uint8)],
-            figure=rung_figure(self._loss, estimator.scores(monitor.x), np.asarray(monitor.y, np.float32)),
+            weights=[np.frombuffer(estimator_bytes(stored), np.uint8)],
+            figure=rung_figure(self._loss, scores, np.asarray(monitor.y, np.float32), watched.weight),
             parameters=_parameters(model),
             epochs=epochs,
             best_epoch=epochs,
             wall_s=time.perf_counter() - wall,
             cpu_s=time.process_time() - cpu,
         )
-
-    def _curves(self, model: Any, train: tuple[Any, Any], monitor: tuple[Any, Any]) -> dict[str, NDArray[np.float32]]:
-        """Return the mean loss on both sets after each pass or tree."""
-        if hasattr(model, "staged_predict"):
-            return {"loss": _staged(model, *train), "monitor_loss": _staged(model, *monitor)}
-        passes = list(getattr(model, "loss_curve_", ()))
-        found = np.full((2, max(1, len(passes))), np.nan, np.float32)
-        found[0] = passes or _mean_loss(_outputs(model, train[0]), train[1])
-        found[1, -1] = _mean_loss(_outputs(model, monitor[0]), monitor[1])
-        return {"loss": found[0], "monitor_loss": found[1]}
 
 
 def part_of(examples: int, fraction: float) -> NDArray[np.intp]:
@@ -127,40 +124,54 @@ def part_of(examples: int, fraction: float) -> NDArray[np.intp]:
     return np.sort(order[:taken])
 
 
+def _examples(split: Split, scaling: Scaling | None, targets: type[np.generic]) -> Examples:
+    weight = None if split.weight is None else np.asarray(split.weight, np.float32)
+    rows = np.asarray(standardised(split.x, scaling), np.float32).reshape(len(split), -1)
+    return Examples(rows, np.asarray(split.y).astype(targets), weight)
+
+
 def _parameters(model: Any) -> int:
-    """Return the numbers that a network has fitted, or the nodes of all trees: cuts and leaves."""
-    if hasattr(model, "coefs_"):
-        return sum(int(array.size) for array in (*model.coefs_, *model.intercepts_))
-    if hasattr(model, "estimators_"):
-        return sum(int(tree.tree_.node_count) for tree in model.estimators_)
-    return sum(len(tree.nodes) for trees in model._predictors for tree in trees)
+    """Return the numbers that a model has fitted, or the nodes of all trees: cuts and leaves."""
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    if hasattr(last, "estimators_"):
+        return sum(int(tree.tree_.node_count) for tree in last.estimators_)
+    if hasattr(last, "_predictors"):
+        return sum(len(tree.nodes) for trees in last._predictors for tree in trees)
+    if hasattr(last, "kernel"):
+        return len(last.kernel_.theta)
+    names = ("coefs_", "intercepts_", "coef_", "intercept_", "theta_", "var_", "feature_log_prob_", "class_prior_")
+    fitted = (getattr(last, name) for name in (*names, "class_log_prior_") if hasattr(last, name))
+    return sum(sum(np.size(part) for part in parts) if isinstance(parts, list) else np.size(parts) for parts in fitted)
 
 
-def _staged(model: Any, x: NDArray[np.float32], y: NDArray[Any]) -> NDArray[np.float32]:
-    staged = model.staged_predict_proba(x) if hasattr(model, "classes_") else model.staged_predict(x)
-    return np.array([_mean_loss(outputs, y) for outputs in staged], np.float32)
+def _curves(model: Any, train: Examples, monitor: Examples) -> dict[str, NDArray[np.float32]]:
+    """Return the mean loss on both sets after each pass or tree."""
+    if hasattr(model, "staged_predict"):
+        return {"loss": _staged(model, train), "monitor_loss": _staged(model, monitor)}
+    passes = list(getattr(model, "loss_curve_", ()))
+    found = np.full((2, max(1, len(passes))), np.nan, np.float32)
+    found[0] = passes or _mean_loss(_outputs(model, train.x), train)
+    found[1, -1] = _mean_loss(_outputs(model, monitor.x), monitor)
+    return {"loss": found[0], "monitor_loss": found[1]}
+
+
+def _staged(model: Any, examples: Examples) -> NDArray[np.float32]:
+    staged = (model.staged_predict_proba if hasattr(model, "classes_") else model.staged_predict)(examples.x)
+    return np.array([_mean_loss(outputs, examples) for outputs in staged], np.float32)
 
 
 def _outputs(model: Any, x: NDArray[np.float32]) -> NDArray[Any]:
     return np.asarray(model.predict_proba(x) if hasattr(model, "classes_") else model.predict(x))
 
 
-def _mean_loss(outputs: NDArray[Any], y: NDArray[Any]) -> float:
+def _mean_loss(outputs: NDArray[Any], examples: Examples) -> float:
     """Return the mean cross-entropy of (n, classes) probabilities, or the mean squared error of (n,) predictions."""
     if outputs.ndim == 1:
-        return float(np.mean((outputs - y) ** 2))
+        return float(np.average((outputs - examples.y) ** 2, weights=examples.weight))
     if outputs.shape[1] == 1:  # one class only was in the training examples
         return float("nan")
-    right = np.where(y == 1, outputs[:, 1], outputs[:, 0])
-    return float(-np.mean(np.log(np.clip(right, _SMALLEST, 1))))
-
-
-def _rows(x: NDArray[Any]) -> NDArray[np.float32]:
-    return np.asarray(x, np.float32).reshape(len(x), -1)
-
-
-def _targets(y: NDArray[Any], classes: bool) -> NDArray[Any]:
-    return (np.asarray(y) > 0.5).astype(np.int64) if classes else np.asarray(y, np.float64)
+    right = np.take_along_axis(outputs, examples.y[:, None], axis=1)[:, 0]
+    return float(-np.average(np.log(np.clip(right, _SMALLEST, 1)), weights=examples.weight))
 
 
 def _convergence_warning() -> type[Warning]:

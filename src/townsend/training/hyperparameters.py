@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from townsend.errors import ConfigError, did_you_mean
-from townsend.training.losses import ALIASES, CLASSIFICATION, REGRESSION, is_classification, known
+from townsend.training.losses import ALIASES, CLASSIFICATION, MULTICLASS, REGRESSION, is_classification, known
 
 __all__ = [
     "ALL",
@@ -39,7 +39,7 @@ SCHEDULES = ("constant", "decay", "cosine", "plateau")
 REQUIRED = ("optimizer", "batch_size")
 ALL = "all"
 _LARGEST_BATCH = 1 << 20
-_LOSSES = tuple(dict.fromkeys((*CLASSIFICATION, *REGRESSION, *ALIASES)))
+_LOSSES = tuple(dict.fromkeys((*CLASSIFICATION, *REGRESSION, *ALIASES, MULTICLASS)))
 
 
 @dataclass(frozen=True)

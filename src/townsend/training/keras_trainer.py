@@ -9,6 +9,9 @@ Losses are those of the examples alone, without the penalties of L1 and L2, so t
 loss on `monitor` decides which weights are kept and when patience ends; where fits stand at a rung is judged by the AUC
 or the mean squared error on `monitor`, which means the same whatever loss a fit is trained with.
 
+Examples count as much as their weights say, and inputs are standardised where the facts of the arrays hold a scaling;
+the weights that a fit keeps are those of the network behind the scaling.
+
 Where a stop is requested (`townsend.training.interruption`), a pack rests after the epoch that it is at.
 """
 
@@ -25,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from townsend.networks.programs import architecture
+from townsend.networks.scaling import Scaling, scaling_of, standardised
 from townsend.networks.stored import forward
 from townsend.tasks.base import Arrays, Split
 from townsend.training.epochs import State, compile_epochs, compile_watch, epoch_order
@@ -32,7 +36,7 @@ from townsend.training.figure import rung_figure
 from townsend.training.hyperparameters import batch_of, check_loss, split
 from townsend.training.interruption import stop_requested
 from townsend.training.lanes import Alone, Epoch, Lanes, SideBySide
-from townsend.training.losses import is_classification
+from townsend.training.losses import is_classification, outputs_of
 from townsend.training.member import Member
 from townsend.training.progress import Progress
 from townsend.training.records import Fit, Rung
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KerasTrainer", "TrainSettings"]
 
-Make = Callable[[Mapping[str, Any], tuple[int, ...], int], "keras.Model"]
+Make = Callable[[Mapping[str, Any], tuple[int, ...], int, int], "keras.Model"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class KerasTrainer:
     """Trains networks of one family; see `townsend.training.progress.Trainer`.
 
     Arguments:
-        make: (hyperparameters of the network, input shape, seed) -> untrained network.
+        make: (hyperparameters of the network, input shape, seed, outputs) -> untrained network.
         loss: the task's, name of a Keras loss.
         settings: epochs and patience.
         side_by_side: train fits of equal shapes as one `vmap` program, which pays on a GPU; else one after the other.
@@ -102,8 +106,9 @@ class KerasTrainer:
         first = members[0]
         batch = batch_of(first.training, len(data))
         stacked = len(members) if self._side_by_side else 0
-        train, seconds = compile_epochs(first.network, batch, first.loss, len(data), stacked)
-        watch, more = compile_watch(first.network, first.loss, watched.x, watched.y)
+        weighted = data.weight is not None
+        train, seconds = compile_epochs(first.network, batch, first.loss, len(data), stacked, weighted=weighted)
+        watch, more = compile_watch(first.network, first.loss, watched.x, watched.y, watched.weight)
         states = [member.state for member in members]
         lanes: Lanes = (
             SideBySide(train, data.on_device, watch, states)
@@ -115,7 +120,7 @@ class KerasTrainer:
             member.state = stand.state
             if stand.best is not None:
                 member.weights = _weights(member.network, stand.best.state)
-                member.figure = rung_figure(self._loss, stand.best.scores, watched.y)
+                member.figure = rung_figure(self._loss, stand.best.scores, watched.y, watched.weight)
         share = 1 / len(members)
         for member in members:
             member.wall_s += (time.perf_counter() - wall) * share
@@ -129,16 +134,19 @@ class KerasTrainer:
         """Return the scores that the kept weights of a fit give to n examples."""
         network = self._network(fit, arrays)
         network.set_weights(progress.weights)
-        return forward(network, x)
+        scaling = scaling_of(arrays[fit.fold].facts, network.input_shape[1:])
+        return forward(network, standardised(x, scaling))
 
     def _network(self, fit: Fit, arrays: Sequence[Arrays]) -> keras.Model:
         _, of_network = split(fit.hyperparameters)
-        shape = arrays[fit.fold].splits["train"].x.shape[1:]
-        return self._make(of_network, shape, fit.seed)
+        of_fold = arrays[fit.fold]
+        shape, outputs = of_fold.splits["train"].x.shape[1:], outputs_of(self._loss, of_fold.facts)
+        return self._make(of_network, shape, fit.seed, outputs)
 
     def _split(self, fold: int, name: str, arrays: Sequence[Arrays]) -> _Data:
         if (fold, name) not in self._data:
-            self._data[fold, name] = _Data(arrays[fold].filled(name))
+            split = arrays[fold].filled(name)
+            self._data[fold, name] = _Data(split, scaling_of(arrays[fold].facts, split.x.shape[1:]))
         return self._data[fold, name]
 
     def _member(self, fit: Fit, progress: Progress | None, arrays: Sequence[Arrays], examples: int) -> Member:
@@ -155,18 +163,21 @@ class KerasTrainer:
 class _Data:
     """The examples of a split, where programs read them."""
 
-    def __init__(self, split: Split) -> None:
-        self.x = np.asarray(split.x, np.float32)
+    def __init__(self, split: Split, scaling: Scaling | None) -> None:
+        self.x = np.asarray(standardised(split.x, scaling), np.float32)
         self.y = np.asarray(split.y, np.float32)
+        self.weight = None if split.weight is None else np.asarray(split.weight, np.float32)
 
     def __len__(self) -> int:
         return len(self.y)
 
     @cached_property
-    def on_device(self) -> tuple[Any, Any]:
+    def on_device(self) -> tuple[Any, ...]:
+        """What a program reads: x and y, and the weights where there are some."""
         import jax.numpy as jnp
 
-        return jnp.asarray(self.x), jnp.asarray(self.y)
+        columns = (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
+        return tuple(jnp.asarray(column) for column in columns)
 
 
 def _train(members: Sequence[Member], lanes: Lanes, rung: Rung, examples: int, batch: int) -> bool:
@@ -179,8 +190,8 @@ def _train(members: Sequence[Member], lanes: Lanes, rung: Rung, examples: int, b
             return False
         epochs, batches = [], 0
         for member in members:
-            order, weight, batches = epoch_order(examples, batch, member.fit.seed, member.epoch + 1, rung.fraction)
-            epochs.append(Epoch(member.given(), order, weight))
+            order, filled, batches = epoch_order(examples, batch, member.fit.seed, member.epoch + 1, rung.fraction)
+            epochs.append(Epoch(member.given(), order, filled))
         figures = lanes.run(epochs, batches)
         rates_now = [float(epoch.given.rates.learning_rate) for epoch in epochs]
         lanes.keep(

@@ -23,11 +23,11 @@ __all__ = ["Alone", "Best", "Epoch", "Lanes", "SideBySide", "Stand"]
 
 
 class Epoch(NamedTuple):
-    """What an epoch takes of one member: its configuration, order and weights of the examples."""
+    """What an epoch takes of one member: its configuration, and `epoch_order`."""
 
     given: Given
     order: NDArray[np.int32]
-    weight: NDArray[np.float32]
+    filled: NDArray[np.float32]
 
 
 class Best(NamedTuple):
@@ -65,11 +65,11 @@ class Alone:
 
     Arguments:
         train: compiled for a fit that is not stacked.
-        data: x and y of `train`; watched: `monitor`.
+        data: x and y of `train`, and weights where it has some; watched: `monitor`.
         state: where it begins.
     """
 
-    def __init__(self, train: Train, data: tuple[Any, Any], watched: Watched, state: State) -> None:
+    def __init__(self, train: Train, data: tuple[Any, ...], watched: Watched, state: State) -> None:
         self._train, self._data, self._watched = train, data, watched
         self._state = state
         self._scores: Any = None
@@ -77,8 +77,8 @@ class Alone:
 
     def run(self, epochs: Sequence[Epoch], batches: int) -> list[tuple[float, float, float, float]]:
         """Train one epoch; return the figures of the member."""
-        ((given, order, weight),) = epochs
-        self._state, loss, hits = self._train(self._state, given, *self._data, order, weight, batches)
+        ((given, order, filled),) = epochs
+        self._state, loss, hits = self._train(self._state, given, *self._data, order, filled, batches)
         watched, right, self._scores = self._watched.judge(self._state, given)
         return [(float(loss), watched, float(hits), right)]
 
@@ -98,11 +98,11 @@ class SideBySide:
 
     Arguments:
         train: compiled for as many members.
-        data: x and y of `train`; watched: `monitor`; the same for all members, who are judged one after the other.
+        data, watched: as for `Alone`; the same for all members, who are judged one after the other.
         states: where each begins.
     """
 
-    def __init__(self, train: Train, data: tuple[Any, Any], watched: Watched, states: Sequence[State]) -> None:
+    def __init__(self, train: Train, data: tuple[Any, ...], watched: Watched, states: Sequence[State]) -> None:
         self._train, self._data, self._watched = train, data, watched
         self._state = _stacked(states)
         self._scores: Any = None
@@ -111,8 +111,8 @@ class SideBySide:
 
     def run(self, epochs: Sequence[Epoch], batches: int) -> list[tuple[float, float, float, float]]:
         """Train one epoch; return the figures of each member."""
-        given, order, weight = _stacked(epochs)
-        self._state, loss, hits = self._train(self._state, given, *self._data, order, weight, batches)
+        given, order, filled = _stacked(epochs)
+        self._state, loss, hits = self._train(self._state, given, *self._data, order, filled, batches)
         judged = [self._watched.judge(_member(self._state, i), epoch.given) for i, epoch in enumerate(epochs)]
         self._scores = np.stack([scores for _, _, scores in judged])
         trained = zip(np.asarray(loss).tolist(), np.asarray(hits).tolist(), strict=True)

@@ -8,6 +8,8 @@ What to use when
 A module trains anew to each rung, through the same epochs as before and on, or on a larger share of the examples; so
 halving repeats work, at most as much again as the last rung costs. Where a stop is requested, a module ends after its
 epoch and later begins anew. For a classification it ends in a probability, so with a Sigmoid.
+Examples count as much as their weights say: the loss of a batch is sum(w loss) / number of its examples. Inputs are
+standardised where the facts of the arrays hold a scaling.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from numpy.typing import NDArray
 
 from townsend.errors import ConfigError
 from townsend.networks.build_file import BuildFile
+from townsend.networks.scaling import Scaling, scaling_of, standardised
 from townsend.networks.torch_module import TorchNetwork, arrays_of, one_thread, put_arrays, torch_and_skorch
-from townsend.tasks.base import Arrays
+from townsend.tasks.base import Arrays, Split
 from townsend.training.estimator_trainer import part_of
 from townsend.training.figure import rung_figure
 from townsend.training.hyperparameters import TrainingHyperparameters, batch_of, split
@@ -80,7 +83,7 @@ class TorchTrainer:
         shape = arrays[fit.fold].splits["train"].x.shape[1:]
         module = self._module(fit, shape)
         put_arrays(module, progress.weights)
-        return TorchNetwork(module, shape).scores(x)
+        return TorchNetwork(module, shape, scaling_of(arrays[fit.fold].facts, shape)).scores(x)
 
     def _module(self, fit: Fit, shape: tuple[int, ...]) -> Any:
         _, of_network = split(fit.hyperparameters)
@@ -91,7 +94,10 @@ class TorchTrainer:
         torch, _ = torch_and_skorch()
         check_torch(fit.hyperparameters)
         training, _ = split(fit.hyperparameters)
-        (x, y), watched = (_columns(arrays, name) for name in ("train", "monitor"))
+        splits = [arrays.filled(name) for name in ("train", "monitor")]
+        weighted = any(found.weight is not None for found in splits)
+        scaling = scaling_of(arrays.facts, splits[0].x.shape[1:])
+        (x, y), watched = (_columns(found, scaling, weighted=weighted) for found in splits)
         part = part_of(len(x), rung.fraction)
         epochs, patience = training.epochs or self._settings.epochs, training.patience or self._settings.patience
         with one_thread():
@@ -102,6 +108,8 @@ class TorchTrainer:
             )
             net.fit(x[part], y[part])
         losses, monitored = (np.array(net.history[:, name], np.float32) for name in ("train_loss", "valid_loss"))
+        if weighted:
+            losses /= y[part, 1].mean(dtype=np.float64)
         curves = {"loss": losses, "monitor_loss": monitored}
         ended = Outcome.FINISHED if len(losses) == epochs else Outcome.STOPPED_EARLY
         rests = rung.fraction < 1 or (len(losses) == rung.epochs < epochs)
@@ -117,7 +125,8 @@ class TorchTrainer:
         if len(bad):
             detail = f"the loss was not finite in epoch {bad[0] + 1}, with {training.optimizer}"
             return replace(rest, outcome=Outcome.DIVERGED, detail=detail)
-        figure = rung_figure(self._loss, TorchNetwork(module, x.shape[1:]).scores(watched[0]), watched[1][:, 0])
+        scores = TorchNetwork(module, x.shape[1:]).scores(watched[0])
+        figure = rung_figure(self._loss, scores, watched[1][:, 0], splits[1].weight)
         return replace(rest, weights=arrays_of(module), figure=figure, best_epoch=int(np.argmin(monitored)) + 1)
 
 
@@ -152,9 +161,10 @@ def _net(
         options |= {"optimizer__momentum": training.momentum, "optimizer__nesterov": training.optimizer == "nesterov"}
     if training.weight_decay is not None:
         options["optimizer__weight_decay"] = training.weight_decay
+    criterion = torch.nn.BCELoss if is_classification(loss) else torch.nn.MSELoss
     return skorch.NeuralNet(
         module,
-        criterion=torch.nn.BCELoss if is_classification(loss) else torch.nn.MSELoss,
+        criterion=criterion if watched[1].shape[1] == 1 else _weighted(criterion),
         optimizer=kinds.get(training.optimizer, torch.optim.SGD),
         lr=training.learning_rate or _OWN_RATE.get(training.optimizer, 0.001),
         max_epochs=epochs,
@@ -168,6 +178,15 @@ def _net(
     )
 
 
+def _weighted(criterion: Any) -> Any:
+    """Return the class of a criterion sum(w loss) / n of targets that stand in one column, and weights in the next."""
+
+    def forward(self: Any, scores: Any, target: Any) -> Any:
+        return (criterion(reduction="none")(scores, target[:, :1]) * target[:, 1:]).sum() / len(target)
+
+    return type("Weighted", (torch_and_skorch()[0].nn.Module,), {"forward": forward})
+
+
 def _leave_if_asked(callback: Any, net: Any, **told: Any) -> None:
     """Raise Interrupted after an epoch that is not the last: a process killed later would have lost no less."""
     if stop_requested() and len(net.history) < net.max_epochs:
@@ -175,7 +194,10 @@ def _leave_if_asked(callback: Any, net: Any, **told: Any) -> None:
         raise Interrupted(msg)
 
 
-def _columns(arrays: Arrays, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return (n, ...) inputs and (n, 1) targets of a split, in memory."""
-    found = arrays.filled(name)
-    return np.array(found.x, np.float32), np.array(found.y, np.float32)[:, None]
+def _columns(
+    found: Split, scaling: Scaling | None, *, weighted: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return (n, ...) inputs and (n, 1) targets of a split, in memory; where weighted, (n, 2) with the weights."""
+    weight = np.ones(len(found), np.float32) if found.weight is None else found.weight
+    columns = [found.y, weight] if weighted else [found.y]
+    return np.array(standardised(found.x, scaling), np.float32), np.stack(columns, axis=1).astype(np.float32)

@@ -18,6 +18,10 @@ from townsend.experiments.table.evaluate import evaluate, model_names, read_eval
 from townsend.experiments.table.task import task
 from townsend.experiments.table.train import train
 from townsend.files import write_text
+from townsend.report.figures import draw_model
+from townsend.sweep.choose import choose
+from townsend.sweep.coordinator import sweep
+from townsend.sweep.settings import load_sweep
 from townsend.tasks.base import Fold
 
 # Keras asks NumPy for arrays in a way that NumPy 2 warns of.
@@ -204,6 +208,33 @@ def test_an_analysis_that_makes_no_sense_is_refused(tmp_path, text, sentence):
     write_text(tmp_path / "analysis.yaml", text)
     with pytest.raises(ConfigError, match=sentence):
         load_analysis(tmp_path / "analysis.yaml", tmp_path)
+
+
+@pytest.mark.usefixtures("engine_here")
+@pytest.mark.parametrize(
+    ("network", "space"),
+    [
+        ("logistic", "{C: [1.0]}"),
+        ("dense", '{layers: ["8"], activations: [relu softmax], dropout: [0], optimizer: [adam], batch_size: [64]}'),
+    ],
+)
+def test_three_classes_are_told_apart(table, tmp_path, network, space):
+    path = table(
+        classes="{left: a + noise < -0.7, middle: a + noise >= -0.7 and a + noise < 1.5, right: a + noise >= 1.5}"
+    )
+    text = f"task: table-classes\nnetwork: {network}\nepochs: 6\nspace: {space}\n"
+    write_text(tmp_path / "sweep.yaml", text)
+    run = sweep(load_sweep(tmp_path / "sweep.yaml", {"sample": str(path)}), tmp_path / "run")
+    model = draw_model(choose(run, tmp_path / "model")).parent
+    card = json.loads((model / "card.json").read_text())
+    value, error = card["test"]["metrics"]["auc_ovr_macro"]
+    test = np.load(model / "test.npz")
+    assert test["scores"].shape == (len(test["y"]), 3)
+    np.testing.assert_allclose(test["scores"].sum(axis=1), 1, atol=1e-5)
+    rows = test["scores"] / test["scores"].sum(axis=1)[:, None]
+    assert value == pytest.approx(roc_auc_score(test["y"], rows, multi_class="ovr"), abs=1e-5)
+    assert value > (0.97 if network == "logistic" else 0.8)
+    assert 0 < error < 0.05
 
 
 # ---- apply

@@ -82,7 +82,7 @@ class TableTask:
         classes = list(description.settings.classes)
         if len(classes) != 2:
             rule = f"the task {TASK} tells two classes apart (got {len(classes)}: {', '.join(classes)})"
-            msg = f"{rule}; join classes by an `or` in their `where`"
+            msg = f"{rule}; join some by an `or` in their `where`, or sweep with `task: table-classes`"
             raise InputError(msg)
         return table_arrays(read_table(description), description, parse(TableTaskSettings, settings), seed, fold)
 
