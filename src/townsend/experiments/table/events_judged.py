@@ -17,7 +17,7 @@ from townsend.errors import InputError
 from townsend.experiments.table.apply import load_model
 from townsend.experiments.table.arrays import judged_split
 from townsend.experiments.table.read_table import read_table
-from townsend.experiments.table.settings import load_table
+from townsend.experiments.table.settings import TABLE_FILE, load_table
 from townsend.experiments.table.task import task
 from townsend.experiments.table.task_settings import TableFacts
 from townsend.networks.build_file import BuildFile
@@ -29,8 +29,9 @@ __all__ = ["JudgedEvents", "Model", "judged_events", "open_models"]
 
 @dataclass(frozen=True)
 class Model:
-    """A chosen model, open: what `open_chosen` returns, and the facts on its card."""
+    """A chosen model, open: its folder, what `open_chosen` returns, and the facts on its card."""
 
+    folder: Path
     chosen: Chosen
     facts: TableFacts
 
@@ -60,7 +61,7 @@ def open_models(folders: Mapping[str, Path], build: BuildFile | None = None) -> 
     """
     found: dict[str, Model] = {}
     for name, folder in folders.items():
-        found[name] = Model(*load_model(folder, build if (folder / "model.npz").is_file() else None))
+        found[name] = Model(folder, *load_model(folder, build if (folder / "model.npz").is_file() else None))
     first, *others = found
     for other in others:
         one, two = found[first].facts, found[other].facts
@@ -115,4 +116,7 @@ def _origin(model: Model) -> tuple[Path, str, dict[str, Any], int]:
     card = model.chosen.card
     settings = card["sweep"]["settings"]
     parsed = dict(task.settings(settings["task_settings"]))
-    return Path(settings["sample"]), str(card["sample"]), parsed, int(settings["seed"])
+    sample = Path(settings["sample"])
+    if not sample.exists():  # as given to a command that ran elsewhere; `townsend train` keeps it beside its models
+        sample = model.folder.absolute().parent.parent / TABLE_FILE
+    return sample, str(card["sample"]), parsed, int(settings["seed"])

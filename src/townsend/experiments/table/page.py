@@ -186,7 +186,7 @@ def _jobs(run: Path, value: Mapping[str, Any]) -> Iterator[Markup]:
 
 def _repeat(run: Path, begun: Mapping[str, Any]) -> Markup:
     analysis = (run / "analysis.yaml").read_text(encoding="utf-8")
-    table = "\n".join(safe_yaml(begun["table"]))
+    table = "\n".join(safe_yaml(begun["described"]))
     command = shlex.join(["townsend", "train", "analysis.yaml", "-o", run.resolve().name])
     return join(code_block(command), code_block(analysis, "analysis.yaml"), code_block(table, "table.yaml"))
 

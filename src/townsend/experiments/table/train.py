@@ -122,9 +122,10 @@ def _open(output: Path, settings: AnalysisSettings, description: Description) ->
         raise InputError(msg)
     placed = _placed(description)
     wanted = {"made_by": _MADE_BY, "models": settings.models, "seed": settings.seed, "table": resolved(placed)}
+    wanted["described"] = resolved(description.settings)  # without anybody's folders, for the page
     if (output / TRAINED).is_file() and any(output.glob(f"{SWEEPS}/*/records/*.json")):
         found = read_json(output / TRAINED)
-        different = [name for name, value in wanted.items() if found.get(name) != value]
+        different = [name for name in ("models", "seed", "table") if found.get(name) != wanted[name]]
         if different:
             rule = f"{output} must be continued with what it was begun with"
             msg = f"{rule} (another {' and '.join(different)} now); restore it or choose a new folder"
