@@ -46,7 +46,7 @@ endif
 	@echo "Open $(RUN)/report.html: verdicts, figures, waveforms, how to repeat it"
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

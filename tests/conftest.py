@@ -28,6 +28,31 @@ DRIFTTUBE = Path(str(files("townsend"))) / "experiments" / "drifttube"
 settings.register_profile("townsend", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("townsend")
 
+# Files that take longest, first: one that begins last would have the other processes of `make test` wait for it.
+LONGEST_FIRST = (
+    "farms/test_equal_to_local.py",
+    "farms/test_faults.py",
+    "farms/test_commands.py",
+    "sweep/test_killed_checkpoints.py",
+    "training/test_keras_trainer.py",
+    "training/test_epochs.py",
+    "test_end_to_end.py",
+    "test_counting_end_to_end.py",
+    "farms/test_engines.py",
+    "sweep/test_coordinator.py",
+    "experiments/drifttube/reconstruction/test_reconstruct.py",
+    "training/test_interruption.py",
+    "networks/test_choices.py",
+    "sweep/test_killed_sweeps.py",
+    "engines/test_environment.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort files, and leave the tests of each in their order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
 
 @pytest.fixture(autouse=True)
 def _default_log() -> Iterator[None]:

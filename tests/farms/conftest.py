@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from a_farm import Farm
 from real_htcondor import HTCondorPool, find_htcondor
 from real_slurm import SlurmCluster, find_slurm
-
-TOYS = Path(__file__).parent.parent / "toys"
+from toy_site import write_site
 
 
 def _missing(what: str, remedy: str) -> None:
@@ -26,12 +24,7 @@ def _missing(what: str, remedy: str) -> None:
 @pytest.fixture(scope="session")
 def toys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables by which commands and jobs find the task `farm` of `toys/toy_farm.py`."""
-    site = tmp_path_factory.mktemp("farm-site")
-    information = site / "townsend_farm-0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: townsend-farm\nVersion: 0\n")
-    (information / "entry_points.txt").write_text("[townsend.tasks]\nfarm = toy_farm:task\n")
-    return {"PYTHONPATH": os.pathsep.join([str(site), str(TOYS)])}
+    return {"PYTHONPATH": write_site(tmp_path_factory.mktemp("farm-site"), "farm", "toy_farm")}
 
 
 @pytest.fixture(scope="session")

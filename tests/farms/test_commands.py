@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from a_farm import Farm
 from test_faults import wait_for, workers, write_sweep
+from toy_farm import HUNGRY
 
 from townsend.engines.ledger import read_jobs
 from townsend.sweep.records import read_records
@@ -97,7 +98,7 @@ def test_interrupted_coordinator_leaves_its_jobs_and_the_same_command_attaches(f
 
 
 def test_next_request_is_taken_from_what_was_used_and_shown_on_the_board(farm: Farm, tmp_path: Path) -> None:
-    write_sweep(tmp_path, RATES)
+    write_sweep(tmp_path, [*RATES, HUNGRY], hungry_mb=300, hungry_s=0.2)  # more than is asked for in any case
     site = farm.write_site(tmp_path, request_memory="4GB")
     farm.townsend("sweep", "sweep.yaml", "-o", "run", "--engine", site, folder=tmp_path)
     out, _ = farm.townsend("board", "run", folder=tmp_path)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from townsend.sample.reader import sample_files
 from townsend.sample.root_io import read_root
 from townsend.sweep.board import board, comparable
 from townsend.sweep.records import read_weights
+from townsend.training.records import Outcome
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,13 +32,27 @@ pytestmark = [
 
 SHARDS = 20
 SHARD = 2000  # waveforms, as `townsend simulate` writes them
-SWEEP = """\
+NETWORKS = """\
 task: drifttube-peaks
+network: dense
 epochs: 2
 patience: 2
 bracket_size: 10
 halving: {least: 1, factor: 2}
 task_settings: {windows: 200, validation_waveforms: 20, test_waveforms: 20}
+space:
+  optimizer: [adam]
+  learning_rate: [0.01, 0.02, 0.03, 0.05, 0.1]
+  activations: [relu sigmoid, tanh sigmoid]
+  layers: ["4"]
+  batch_size: [50, 100]
+  dropout: [0.0, 0.1]
+"""
+QUICK = """\
+task: farm
+epochs: 8
+bracket_size: 10
+halving: {least: 2, factor: 2}
 space:
   optimizer: [adam, sgd]
   learning_rate: [0.01, 0.02, 0.03, 0.05, 0.1]
@@ -47,26 +65,31 @@ SIMULATE = ("simulate", "drifttube", "-n", SHARDS * SHARD, "--seed", 7)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, toys: dict[str, str]) -> Path:
     """Folder with what the three commands read, and what they leave on this machine."""
     place = tmp_path_factory.mktemp("equal")
-    (place / "sweep.yaml").write_text(SWEEP)
+    for name, text in (("networks", NETWORKS), ("quick", QUICK)):
+        (place / f"{name}.yaml").write_text(text)
     townsend("simulate", "drifttube", "-n", 120, "--seed", 5, "-o", "mc", folder=place)
     for number in range(SHARDS):
         townsend_parts(place, number)
     finder = write_finder(place / "finder")
     write_clusteriser(place / "clusteriser", finder)
     townsend("simulate", "drifttube", "-n", 200, "--seed", 103, "--impact", "uniform", "-o", "cal", folder=place)
-    townsend("assemble", "finder", "clusteriser", "--calibrate", "cal", "-o", "reco", "--jobs", 2, folder=place)
-    townsend("sweep", "sweep.yaml", "--sample", "mc", "-o", "swept", "--jobs", 2, folder=place)
-    townsend(*SIMULATE, "-o", "simulated", "--jobs", 2, folder=place)
-    townsend("reconstruct", "reco", *parts(), "-o", "counted", "--jobs", 2, folder=place)
+    townsend("assemble", "finder", "clusteriser", "--calibrate", "cal", "-o", "reco", "--jobs", 1, folder=place)
+    townsend("sweep", "networks.yaml", "--sample", "mc", "-o", "networks", "--jobs", 1, folder=place)
+    (place / "bump").mkdir()
+    (place / "bump" / "bump.json").write_text('{"height": 1.0}')
+    townsend("sweep", "quick.yaml", "--sample", "bump", "-o", "quick", "--jobs", 1, folder=place, variables=toys)
+    townsend(*SIMULATE, "-o", "simulated", "--jobs", 1, folder=place)
+    townsend("reconstruct", "reco", *parts(), "-o", "counted", "--jobs", 1, folder=place)
     return place
 
 
-def townsend(*arguments: object, folder: Path) -> None:
+def townsend(*arguments: object, folder: Path, variables: Mapping[str, str] = MappingProxyType({})) -> None:
     words = [sys.executable, "-m", "townsend", *map(str, arguments)]
-    done = subprocess.run(words, cwd=folder, env=dict(os.environ), capture_output=True, text=True, check=False)
+    given = {**os.environ, **variables}
+    done = subprocess.run(words, cwd=folder, env=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
 
 
@@ -83,26 +106,28 @@ def parts() -> list[str]:
 
 
 def test_sweep_of_forty_trials(farm: Farm, place: Path, tmp_path: Path) -> None:
-    check_sweep(farm, place, tmp_path, shared_files=True)
+    check_sweep(farm, place, tmp_path, "quick", "bump", shared_files=True)
 
 
-def test_sweep_of_forty_trials_whose_files_travel(htcondor: Farm, place: Path, tmp_path: Path) -> None:
-    check_sweep(htcondor, place, tmp_path, shared_files=False)
+def test_sweep_of_forty_networks_whose_files_travel(htcondor: Farm, place: Path, tmp_path: Path) -> None:
+    keras = replace(htcondor, variables={})  # the toys' trainer would take its place
+    check_sweep(keras, place, tmp_path, "networks", "mc", shared_files=False)
 
 
-def check_sweep(farm: Farm, place: Path, tmp_path: Path, *, shared_files: bool) -> None:
+def check_sweep(farm: Farm, place: Path, tmp_path: Path, what: str, sample: str, *, shared_files: bool) -> None:
     site = farm.write_site(tmp_path, request_memory="2GB", shared_files=shared_files)
-    farm.townsend("sweep", "sweep.yaml", "--sample", "mc", "-o", tmp_path / "run", "--engine", site, folder=place)
-    theirs, ours = board(tmp_path / "run"), board(place / "swept")
+    farm.townsend("sweep", f"{what}.yaml", "--sample", sample, "-o", tmp_path / "run", "--engine", site, folder=place)
+    theirs, ours = board(tmp_path / "run"), board(place / what)
     assert len(ours.rows) == 40
+    assert {row.outcome for row in ours.rows} == {Outcome.FINISHED, Outcome.PRUNED}
     assert comparable(theirs) == comparable(ours)
     for row in ours.rows:
         if row.outcome.usable:
             for one, other in zip(
-                read_weights(tmp_path / "run", row.trial), read_weights(place / "swept", row.trial), strict=True
+                read_weights(tmp_path / "run", row.trial), read_weights(place / what, row.trial), strict=True
             ):
                 np.testing.assert_array_equal(one, other)
-    brackets = len(list((place / "swept/records").glob("*.json")))
+    brackets = len(list((place / what / "records").glob("*.json")))
     assert [job.how for job in read_jobs(tmp_path / "run")] == ["done"] * brackets
 
 

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from toy_site import installed
 
 from townsend.config import parse
 from townsend.engines.base import Message, News, WorkUnit
@@ -85,7 +87,9 @@ def board(run: Path) -> list[FitRecord]:
 
 
 @pytest.mark.slow
-def test_sweep_leaves_a_record_curves_and_weights_of_every_configuration(bump_sample: Path, tmp_path: Path) -> None:
+def test_sweep_leaves_a_record_curves_and_weights_of_every_configuration_however_it_is_cut(
+    bump_sample: Path, tmp_path: Path
+) -> None:
     heard: list[tuple[int, int]] = []
     run = sweep(settings(bump_sample), tmp_path / "run", jobs=2, progress=lambda *numbers: heard.append(numbers))
     records = read_records(run)
@@ -99,6 +103,13 @@ def test_sweep_leaves_a_record_curves_and_weights_of_every_configuration(bump_sa
     assert run_info(run).trials == 4
     assert len(read_arrays(run).splits["validation"]) == 200
     assert not (run / "coordinator.lease").exists()
+
+    alone = sweep(settings(bump_sample, bracket_size=1), tmp_path / "alone", jobs=1)
+    assert [len(list((each / "records").glob("*.json"))) for each in (alone, run)] == [4, 2]
+    assert comparable(read_board(alone)) == comparable(read_board(run))
+    for trial in range(4):
+        for one, two in zip(read_weights(alone, trial), read_weights(run, trial), strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 def test_finished_sweep_is_not_repeated(bump_sample: Path, tmp_path: Path, in_process: None) -> None:
@@ -143,17 +154,6 @@ def test_order_of_ends_does_not_change_results(
     assert len(board(forward)) == 4
 
 
-@pytest.mark.slow
-def test_bracket_size_and_jobs_do_not_change_results(bump_sample: Path, tmp_path: Path) -> None:
-    alone = sweep(settings(bump_sample, bracket_size=1, epochs=2), tmp_path / "alone", jobs=1)
-    together = sweep(settings(bump_sample, bracket_size=4, epochs=2), tmp_path / "together", jobs=2)
-    assert [len(list((run / "records").glob("*.json"))) for run in (alone, together)] == [4, 2]
-    assert comparable(read_board(alone)) == comparable(read_board(together))
-    for trial in range(4):
-        for one, two in zip(read_weights(alone, trial), read_weights(together, trial), strict=True):
-            np.testing.assert_array_equal(one, two)
-
-
 COMMAND = """
 import json, sys
 from pathlib import Path
@@ -164,16 +164,24 @@ sweep(parse(SweepSettings, json.loads(sys.argv[1])), Path(sys.argv[2]), jobs=2)
 """
 
 
+@pytest.fixture(scope="module")
+def quick_workers(tmp_path_factory: pytest.TempPathFactory, toy_tasks: None) -> Iterator[None]:
+    """Install the task `farm`, whose networks NumPy trains: what is shown here does not depend on who trains."""
+    with installed(tmp_path_factory.mktemp("quick"), "farm", "toy_farm"):
+        yield
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "trials"), [("grid", 4), ("tpe", 4), ("walk", 14)])
 def test_sweep_killed_at_a_random_moment_goes_on_to_the_same_board(
-    bump_sample: Path, tmp_path: Path, sampler: str, trials: int
+    bump_sample: Path, tmp_path: Path, quick_workers: None, sampler: str, trials: int
 ) -> None:
     seed = time.time_ns() % 2**32
     print(f"seed of the kills: {seed}")  # noqa: T201 - to repeat a failure
     random = np.random.default_rng(seed)
     space = GRID if sampler == "grid" else LEARNING
-    given = settings(bump_sample, space=space, sampler=sampler, trials=trials, lag=2, epochs=20, patience=20)
+    searched = {"space": space, "sampler": sampler, "trials": trials, "lag": 2, "epochs": 8, "patience": 8}
+    given = settings(bump_sample, task="farm", task_settings={"epoch_s": 0.05}, **searched)
     command = [sys.executable, "-c", COMMAND, given.model_dump_json(), str(tmp_path / "killed")]
 
     began = time.monotonic()
@@ -198,11 +206,12 @@ def test_sweep_killed_at_a_random_moment_goes_on_to_the_same_board(
 @pytest.mark.slow
 @pytest.mark.parametrize(("kills", "outcomes"), [(1, ["finished"] * 2), (2, ["finished", "lost"])])
 def test_killed_worker_is_replaced_and_twice_killed_fit_is_lost(
-    bump_sample: Path, tmp_path: Path, kills: int, outcomes: list[str]
+    bump_sample: Path, tmp_path: Path, quick_workers: None, kills: int, outcomes: list[str]
 ) -> None:
     trouble = {"kill_file": str(tmp_path / "kills"), "kill_times": kills}
     space = {**GRID, "topology": ["2 3 1"]}
-    run = sweep(settings(bump_sample, space=space, task_settings=trouble, epochs=1), tmp_path / "run", jobs=1)
+    given = settings(bump_sample, task="farm", space=space, task_settings=trouble)
+    run = sweep(given, tmp_path / "run", jobs=1)
     records = read_records(run)
     assert sorted(record.outcome.value for record in records) == outcomes
     first = max(records, key=lambda record: record.attempts)

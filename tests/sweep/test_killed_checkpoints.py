@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toy_site import installed
 
 from townsend.sweep.board import board, comparable
 from townsend.sweep.records import read_records, read_weights
@@ -23,11 +24,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # processes that load
 
 SETTINGS = """\
 task: killed
+network: dense
 epochs: 4
 bracket_size: 4
 halving: {least: 1, factor: 2}
 space:
-  topology: [2 3 1]
+  layers: ["3"]
   activations: [relu sigmoid]
   dropout: [0.2]
   optimizer: [adam]
@@ -39,12 +41,7 @@ space:
 @pytest.fixture(scope="module")
 def killed_task(tmp_path_factory: pytest.TempPathFactory, toy_tasks: None) -> Any:
     """Install the task of `toys/toy_killed.py`, with Keras as its trainer, for the processes that tests start."""
-    information = tmp_path_factory.mktemp("killed") / "townsend_killed-0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: townsend-killed\nVersion: 0\n")
-    (information / "entry_points.txt").write_text("[townsend.tasks]\nkilled = toy_killed:task\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(information.parent), prepend=os.pathsep)
+    with installed(tmp_path_factory.mktemp("killed"), "killed", "toy_killed") as patch:
         patch.setenv("TOWNSEND_TEST_TRAINER", "keras")
         yield
 

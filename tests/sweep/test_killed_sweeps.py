@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from toy_site import installed
 
 from townsend.config import parse
 from townsend.errors import BusyError
@@ -53,12 +55,7 @@ RUNS = 7  # folders, each killed three times
 @pytest.fixture(scope="module")
 def killed_task(tmp_path_factory: pytest.TempPathFactory, toy_tasks: None) -> Any:
     """Install the task of `toys/toy_killed.py`, beside the other toys, for the processes that tests start."""
-    information = tmp_path_factory.mktemp("killed") / "townsend_killed-0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: townsend-killed\nVersion: 0\n")
-    (information / "entry_points.txt").write_text("[townsend.tasks]\nkilled = toy_killed:task\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(information.parent), prepend=os.pathsep)
+    with installed(tmp_path_factory.mktemp("killed"), "killed", "toy_killed"):
         yield
 
 
@@ -198,15 +195,16 @@ def test_second_coordinator_is_refused_whatever_the_clock_of_the_first(
     run, done = tmp_path / "run", threading.Event()
     run.mkdir()
     path = run / "coordinator.lease"
+    path.write_bytes(lease._encoded(holder := lease.Holder("farm-17", "another", 4711, 9, "u")))
 
     def live() -> None:
-        """Beat as a coordinator on another machine of the shared disk does."""
-        for beat in itertools.count():
-            holder = {"host": "farm-17", "boot_id": "another", "pid": 4711, "started": 9, "uuid": "u", "beat": beat}
-            path.write_text(json.dumps(holder))
-            os.utime(path, (time.time() + 3600 * skew_h,) * 2)
-            if done.wait(0.05):
-                return
+        """Beat as a coordinator on another machine of the shared disk does: in place, so that it can always be read."""
+        with path.open("r+b", buffering=0) as file:
+            for beat in itertools.count():
+                os.pwrite(file.fileno(), lease._encoded(replace(holder, beat=beat)), 0)
+                os.utime(path, (time.time() + 3600 * skew_h,) * 2)
+                if done.wait(0.05):
+                    return
 
     other = threading.Thread(target=live)
     other.start()

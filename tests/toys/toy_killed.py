@@ -11,74 +11,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from numpy_trainer import in_a_worker, train_with_numpy
 from toy_task import BumpTask
 
 from townsend import files
-from townsend.tasks.base import Arrays
 from townsend.training import bracket
-from townsend.training.progress import Progress
-from townsend.training.records import Fit, Outcome, Rung
-
-EPOCHS = 8
-RATE = "learning_rate"
-
-
-class NumpyTrainer:
-    """Logistic regression by steps of a seeded batch an epoch; see `townsend.training.progress.Trainer`."""
-
-    def packs(self, fits: Sequence[Fit], arrays: Sequence[Arrays]) -> list[list[Fit]]:
-        return [[fit] for fit in fits]
-
-    def advance(
-        self, pack: Sequence[tuple[Fit, Progress | None]], arrays: Sequence[Arrays], rung: Rung
-    ) -> Iterator[tuple[Fit, Progress]]:
-        for fit, found in pack:
-            at = found or Progress(None, curves={"loss": np.zeros(0, np.float32)}, state={"w": np.zeros(7)})
-            data, watched = arrays[fit.fold].splits["train"], arrays[fit.fold].splits["monitor"]
-            weights, losses = np.array(at.state["w"]), list(at.curves["loss"])
-            for epoch in range(at.epochs + 1, min(rung.epochs, EPOCHS) + 1):
-                rows = np.random.default_rng((fit.seed, epoch)).integers(0, len(data), 16)
-                scores = _scores(weights, data.x[rows])
-                gradient = _with_one(data.x[rows]).T @ (scores - data.y[rows]) / len(rows)
-                weights -= float(fit.hyperparameters[RATE]) * gradient
-                losses.append(float(np.mean((scores - data.y[rows]) ** 2)))
-                _note("trained", f"{fit.label} {epoch}")
-            figure = float(np.mean((_scores(weights, watched.x) > 0.5) == (watched.y > 0.5)))
-            yield (
-                fit,
-                Progress(
-                    Outcome.FINISHED if len(losses) == EPOCHS else None,
-                    curves={"loss": np.array(losses, np.float32)},
-                    weights=[weights],
-                    state={"w": weights},
-                    figure=figure,
-                    figures=(*at.figures, figure),
-                    parameters=len(weights),
-                    epochs=len(losses),
-                    best_epoch=len(losses),
-                ),
-            )
-
-    def scores(self, fit: Fit, progress: Progress, x: Any, arrays: Sequence[Arrays]) -> Any:
-        return _scores(np.asarray(progress.weights[0]), x).astype(np.float32)
 
 
 class KilledTask(BumpTask):
     name = "killed"
-
-
-def _with_one(x: Any) -> Any:
-    return np.column_stack([x[..., 0], np.ones(len(x))])
-
-
-def _scores(weights: Any, x: Any) -> Any:
-    return 1 / (1 + np.exp(-_with_one(x) @ weights))
 
 
 def _note(name: str, line: str) -> None:
@@ -88,7 +31,7 @@ def _note(name: str, line: str) -> None:
 
 def _install() -> None:
     """Take the place of Keras, unless it is wanted, and look at every write of this process."""
-    role = "worker" if Path(sys.argv[0]).name == "worker.py" else "coordinator"
+    role = "worker" if in_a_worker() else "coordinator"
     flush, written = files._flush_to_disk, 0
 
     def flush_or_die(path: Path) -> None:
@@ -114,8 +57,7 @@ def _install() -> None:
 
     files._flush_to_disk = flush_or_die
     if os.environ.get("TOWNSEND_TEST_TRAINER") != "keras":
-        bracket.open_trainer = lambda *given: NumpyTrainer()
-        bracket.keep_compiled = lambda folder: None
+        train_with_numpy(lambda fit, epoch, facts: _note("trained", f"{fit.label} {epoch}"))
     bracket._HOLD_S = 0.0  # every step is a write, at which a process can be killed
 
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import firwin, kaiser_beta, resample_poly
 
 from townsend.errors import InputError
 from townsend.sample.fixed_point import to_fixed_point
@@ -91,6 +90,8 @@ def _filtered(samples: NDArray[np.int16], ratio: Fraction) -> NDArray[Any]:
     # The filter's phases differ by 1e-3 in their sums; taking the baseline off first keeps a constant exactly.
     baseline = np.median(counts, axis=1, keepdims=True)
     up, down = ratio.numerator, ratio.denominator
+    from scipy.signal import resample_poly  # half a second, and few files need it
+
     filtered = resample_poly(counts - baseline, up, down, axis=1, window=_low_pass(max(up, down)), padtype="edge")
     return np.asarray(filtered + baseline)
 
@@ -101,4 +102,6 @@ def _low_pass(term: int) -> NDArray[np.float64]:
     taps = 2 * _HALF_LENGTH * term + 1
     # Kaiser's width of the transition, in units of the Nyquist frequency, from its attenuation and length.
     width = (_ATTENUATION_DB - 7.95) / (2.285 * math.pi * (taps - 1))
+    from scipy.signal import firwin, kaiser_beta
+
     return np.asarray(firwin(taps, 1 / term - width / 2, window=("kaiser", kaiser_beta(_ATTENUATION_DB))))

@@ -30,7 +30,7 @@ from townsend.training.checkpoint import read_checkpoint, remove_checkpoints, wr
 from townsend.training.figure import better_first
 from townsend.training.interruption import Interrupted, stop_requested
 from townsend.training.keras_trainer import KerasTrainer, Make, TrainSettings
-from townsend.training.models import make_trainer
+from townsend.training.models import is_compiled, make_trainer
 from townsend.training.progress import Progress, Trainer
 from townsend.training.record_file import folds_folders, read_bracket_record, write_bracket_record
 from townsend.training.records import Bracket, Fit, FitRecord, Outcome, Rung
@@ -96,7 +96,8 @@ def train_bracket(
     user can mend stops every fit, OSError when a record cannot be written, Interrupted when a stop was requested and
     fits are left: all that they have come to is on disk then, and the same call goes on from there.
     """
-    keep_compiled(run / "programs")
+    if is_compiled(work.network):  # else neither Keras nor JAX is loaded
+        keep_compiled(run / "programs")
     task = find_task(work.task)
     _Training(run, work, task, open_trainer(work, task, build), report).run_all()
 

@@ -55,6 +55,7 @@ __all__ = [
     "check_given",
     "cost",
     "group",
+    "is_compiled",
     "known",
     "make_trainer",
     "needed",
@@ -82,6 +83,11 @@ def check_given(network: str, build: BuildFile | None) -> None:
 def at_once(network: str) -> bool:
     """Whether a network is trained in one go, so that epochs mean nothing to it."""
     return network in ESTIMATORS or network == CUTS
+
+
+def is_compiled(network: str) -> bool:
+    """Whether a network is a Keras one, which is trained by compiled programs."""
+    return not at_once(network) and network != TORCH
 
 
 def known(network: str) -> tuple[str, ...] | None:

@@ -63,7 +63,13 @@ class Events:
     file: int
     entry: NDArray[np.int64]
 
-    def __getitem__(self, rows: NDArray[Any]) -> Events:
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All that has one row an event."""
+        every = (self.values, self.label, self.weight, self.group, self.entry)
+        return tuple(values for values in every if values is not None)
+
+    def __getitem__(self, rows: NDArray[Any] | slice) -> Events:
         """Return the chosen events."""
         group = None if self.group is None else self.group[rows]
         return Events(self.values[rows], self.label[rows], self.weight[rows], group, self.file, self.entry[rows])

@@ -24,7 +24,7 @@ from townsend.config import resolved
 from townsend.errors import InputError
 from townsend.experiments.table.checks import check_features, check_weights
 from townsend.experiments.table.cut_flow import CutFlow
-from townsend.experiments.table.events import Events, Reader, iterate_events, open_sources
+from townsend.experiments.table.events import ROWS, Events, Reader, iterate_events, open_sources
 from townsend.experiments.table.settings import Description, TableSettings
 from townsend.files import fingerprint
 from townsend.sample.provenance import Provenance
@@ -60,7 +60,8 @@ def read_table(description: Description) -> ReadTable:
     settings = description.settings
     sources, reader = open_sources(description), Reader(settings)
     flows = {name: CutFlow.empty(len(settings.cuts)) for name in settings.classes}
-    kept = _Kept(settings.most_events)
+    entries = sum(sum(source.columns.entries) for source in sources)
+    kept = _Kept(settings.most_events, entries, len(reader.features), grouped=settings.group is not None)
     number = 0
     for source in sources:
         for events in iterate_events(source, reader, flows):
@@ -132,61 +133,59 @@ def _all_files(description: Description) -> list[tuple[Path, ...]]:
 
 
 class _Kept:
-    """The events of the smallest keys, in the order of their places, as long as these are added in order."""
+    """The events of the smallest keys, in the order of their places, as long as these are added in order.
 
-    def __init__(self, most: int) -> None:
+    Arguments:
+        most: events to keep.
+        entries: that may be added; features: of each; grouped: whether they have groups.
+    """
+
+    def __init__(self, most: int, entries: int, features: int, *, grouped: bool) -> None:
         self._most = most
-        self._parts: list[tuple[NDArray[np.uint64], Events]] = []
+        room = min(entries, most + max(most // 4, ROWS))  # filled once and never joined, so that nothing is held twice
+        self._key = np.empty(room, np.uint64)
+        self._events = Events(
+            np.empty((room, features), np.float32),
+            np.empty(room, np.int16),
+            np.empty(room),
+            np.empty(room, np.int64) if grouped else None,
+            0,
+            np.empty(room, np.int64),
+        )
         self._held = 0
         self._largest = np.uint64(np.iinfo(np.uint64).max)  # key of any event that may still be kept
         self.seen = 0
 
     def add(self, file: int, events: Events) -> None:
-        """Take in events of one file."""
-        place = (np.int64(file) << np.int64(40)) + events.entry
-        self.seen += len(place)
-        self._take(_mixed(place.astype(np.uint64)), events)
-        if self._held > 2 * self._most:
-            self._drop()
-
-    def events(self) -> Events:
-        """Return what is kept, and let go of it."""
-        if self._held > self._most:
-            self._drop()
-        parts = [events for _, events in self._parts]
-        self._parts.clear()
-        return _joined(parts)
-
-    def _take(self, key: NDArray[np.uint64], events: Events) -> None:
+        """Take in at most `ROWS` events of one file."""
+        key = _mixed(((np.int64(file) << np.int64(40)) + events.entry).astype(np.uint64))
+        self.seen += len(key)
         low = key <= self._largest
         if not low.all():
-            key, events = key[low], events[np.flatnonzero(low)]
-        self._parts.append((key, events))
-        self._held += len(key)
+            key, events = key[low], events[low]
+        if self._held + len(key) > len(self._key):
+            self._drop()
+        here = slice(self._held, self._held + len(key))
+        self._key[here] = key
+        for into, values in zip(self._events.arrays, events.arrays, strict=True):
+            into[here] = values
+        self._held = here.stop
+
+    def events(self) -> Events:
+        """Return what is kept."""
+        if self._held > self._most:
+            self._drop()
+        return self._events[: self._held]
 
     def _drop(self) -> None:
         """Keep the events of the smallest keys, of which no two are equal."""
-        keys = np.concatenate([key for key, _ in self._parts])
-        self._largest = np.partition(keys, self._most - 1)[self._most - 1]
-        before, self._parts, self._held = self._parts[::-1], [], 0
-        while before:  # part by part, so that hardly more is held than before
-            self._take(*before.pop())
-
-
-def _joined(parts: list[Events]) -> Events:
-    """Return the events of all parts as one, emptying the list, so that hardly more is held than these."""
-    first, rows, start = parts[0], sum(len(part.label) for part in parts), 0
-    values = np.empty((rows, first.values.shape[1]), np.float32)
-    label, weight, entry = np.empty(rows, np.int16), np.empty(rows), np.empty(rows, np.int64)
-    group = None if first.group is None else np.empty(rows, np.int64)
-    parts.reverse()
-    while parts:
-        part = parts.pop()
-        here = slice(start, start := start + len(part.label))
-        values[here], label[here], weight[here], entry[here] = part.values, part.label, part.weight, part.entry
-        if group is not None and part.group is not None:
-            group[here] = part.group
-    return Events(values, label, weight, group, 0, entry)
+        self._largest = np.partition(self._key[: self._held], self._most - 1)[self._most - 1]
+        rows = np.flatnonzero(self._key[: self._held] <= self._largest)
+        self._held = len(rows)
+        for start in range(0, len(rows), ROWS):  # a kept row moves forward only, so no copy of all is needed
+            here, part = slice(start, start + ROWS), rows[start : start + ROWS]
+            for values in (self._key, *self._events.arrays):
+                values[: len(rows)][here] = values[part]
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
