@@ -60,7 +60,7 @@ OPTIONS = {
     "validate drifttube": ["-o", "--reference", "--tracks", "--seed"],
     "skim": ["-o", "--keep", "--format", "--jobs", *FARM],
     "train": ["-o", "--table", "--build", "--jobs", *FARM],
-    "evaluate": ["-o", "--table", "--build"],
+    "evaluate": ["-o", "--table", "--retrain", "--projection", "--build"],
     "apply": ["-o", "--tree", "--threshold", "--build"],
     "select-eta": ["-o", "--decays", "--build"],
     "space": ["--trials", "--length"],

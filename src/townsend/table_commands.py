@@ -75,6 +75,12 @@ def evaluate(
     table: Annotated[
         Path | None, typer.Option(help="Another table, all of whose events are judged; default: the models' test set.")
     ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train each again: its learning curve, and without each feature.")
+    ] = False,
+    projection: Annotated[
+        list[str] | None, typer.Option(help="Further picture of the features: tsne or umap; may be given twice.")
+    ] = None,
     build: Build = None,
 ) -> None:
     """Judge chosen models on the same events. Writes metrics with errors, curves, figures and verdicts."""
@@ -84,7 +90,15 @@ def evaluate(
 
     file = load_build(build) if build else None
     with named_bar() as advance:
-        folder = judge(model_names(models), output, table=table, build=file, progress=advance)
+        folder = judge(
+            model_names(models),
+            output,
+            table=table,
+            retrain=retrain,
+            projections=projection or (),
+            build=file,
+            progress=advance,
+        )
     show(render_evaluation(folder))
     say(f"metrics: {folder / 'metrics.csv'}; figures: {folder / 'figures'}")
 

@@ -130,7 +130,7 @@ def test_a_learning_curve_has_both_sets_with_their_spread(drawn: list[Figure]) -
     learning_curve_figure([100, 1000], ([0.99, 0.95], spread), ([0.8, 0.9], spread), "AUC", "run", HERE)
     (axes,) = drawn[0].axes
     assert [line.get_ydata().tolist() for line in axes.lines] == [[0.99, 0.95], [0.8, 0.9]]
-    assert legend(drawn[0])[:2] == ["on training events", "on validation events"]
+    assert legend(drawn[0])[:2] == ["on training events", "on events not trained on"]
     band = np.asarray(axes.collections[1].get_paths()[0].vertices)[:, 1]
     assert (band.min(), band.max()) == pytest.approx((0.79, 0.9))  # a spread that is not known is none
 

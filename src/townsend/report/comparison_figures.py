@@ -172,7 +172,7 @@ def learning_curve_figure(
     """
     events = np.asarray(sizes, np.float64)
     canvas, (axes,) = panels(1, 1, 6.6, 4.6)
-    roles = (("training events", train, "train", "s"), ("validation events", validation, "monitor", "o"))
+    roles = (("training events", train, "train", "s"), ("events not trained on", validation, "monitor", "o"))
     handles = []
     for name, (mean, spread), role, marker in roles:
         middle, width = np.asarray(mean, np.float64), np.nan_to_num(np.asarray(spread, np.float64))

@@ -306,6 +306,30 @@ def test_another_table_is_judged_whole_with_its_own_weights(trained, table, colu
     assert value["models"]["boosting"]["overtraining"] is None
 
 
+def test_trained_again_on_parts_and_without_features(trained, tmp_path):
+    folder = evaluate(model_names([trained / "models" / "boosting"]), tmp_path / "out", retrain=True)
+    found = read_evaluation(folder)["models"]["boosting"]["trained_again"]
+    sizes = [point[0] for point in found["learning_curve"]]
+    assert sizes == [50, 100, 200, 400, 800]
+    assert found["learning_curve"][-1][2][0] > found["learning_curve"][0][2][0]
+    assert found["auc_lost_without"]["a"][0] > 0.05
+    assert abs(found["auc_lost_without"]["noise"][0]) < 0.03
+    assert {path.name for path in (folder / "figures" / "00").iterdir()} >= {
+        "learning-curve.png",
+        "importance-retrained.png",
+    }
+
+
+def test_what_cannot_be_trained_again_is_refused(trained, table, tmp_path):
+    with pytest.raises(InputError, match="it is a selection by cuts"):
+        evaluate(model_names([trained / "models" / "by-hand"]), tmp_path / "out", retrain=True)
+    boosting = model_names([trained / "models" / "boosting"])
+    with pytest.raises(InputError, match="on their own table only"):
+        evaluate(boosting, tmp_path / "out", table=table(weight="w"), retrain=True)
+    with pytest.raises(InputError, match=r'projections must be known ones .*did you mean "tsne"'):
+        evaluate(boosting, tmp_path / "out", projections=["tnse"])
+
+
 def test_models_that_cannot_be_compared_are_refused(trained, table, tmp_path):
     with pytest.raises(InputError, match="must have the classes and features of the models"):
         evaluate(model_names([trained / "models" / "boosting"]), tmp_path / "out", table=table(features="[a, b]"))

@@ -46,7 +46,7 @@ class TableClassesTask:
     objective = Objective("auc_ovr_macro", maximise=True)
     loss = "sparse_categorical_crossentropy"
     metrics = FIGURES
-    places = ()
+    places: tuple[str, ...] = ()
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all settings of the task, defaults filled in; raises ConfigError on an unknown or bad one."""

@@ -3,28 +3,39 @@
 What to use when
 ----------------
 - `draw_evaluation`: those that compare models, those of the events, and those of each model.
+- `draw_retrained`: what training a model again has shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from townsend.evaluate.importance import FeatureRanking
+from townsend.evaluate.learning_curve import LearningCurve
 from townsend.evaluate.overtraining import OvertrainingReport
-from townsend.evaluate.projection import pca
+from townsend.evaluate.projection import Projection, pca, tsne, umap
 from townsend.experiments.table.events_judged import JudgedEvents, Model
 from townsend.experiments.table.generalise import Generalised, Ranked
 from townsend.experiments.table.judge import Judged, own_weights
-from townsend.report.comparison_figures import det_comparison, precision_recall_comparison, roc_comparison
+from townsend.report.comparison_figures import (
+    det_comparison,
+    learning_curve_figure,
+    precision_recall_comparison,
+    roc_comparison,
+)
 from townsend.report.event_figures import correlation_matrices, feature_distributions, projection_figure
 from townsend.report.histograms import Bins
 from townsend.report.importance_figures import importance_bars
 from townsend.report.score_figures import confusion_matrices, reliability_curve, response_overlay, threshold_scan_figure
 from townsend.tasks.base import Metric
 
-__all__ = ["draw_evaluation"]
+__all__ = ["PROJECTIONS", "draw_evaluation", "draw_retrained"]
+
+PROJECTIONS: Mapping[str, Callable[..., Projection]] = {"tsne": tsne, "umap": umap}
+"""Name -> picture of features, beside the principal components that are always drawn."""
 
 _MOST_DRAWN = 200_000  # events in the figures of features
 
@@ -36,6 +47,7 @@ def draw_evaluation(
     general: Mapping[str, Generalised],
     ranked: Mapping[str, Ranked],
     events: JudgedEvents,
+    projections: Sequence[str] = (),
 ) -> None:
     """Write all figures as PNG: of all models and of the events into `folder`, of each model into a folder below.
 
@@ -43,16 +55,39 @@ def draw_evaluation(
         folder: made here.
         models, judged, general, ranked: name -> what is known of the model.
         events: that they are judged on.
+        projections: further pictures of the features, of `PROJECTIONS`.
     """
     folder.mkdir()
     _draw_comparison(folder, judged, events)
-    _draw_events(folder, next(iter(models.values())), events)
+    first = next(iter(models.values()))
+    _draw_events(folder, first, events)
+    for name in projections:
+        found = PROJECTIONS[name](np.asarray(events.events.x), np.asarray(events.events.y).astype(int))
+        _draw_projection(found, first, f"{found.method}; {found.caution}", folder / f"{name}.png")
     for number, (name, one) in enumerate(judged.items()):
         own = folder / f"{number:02d}"  # names of models may be anything
         own.mkdir()
         _draw_model(own, name, one, models[name], general[name].report)
         importance = {feature: Metric(value, error) for feature, value, error in ranked[name].rows()}
         importance_bars(importance, f"{name}: what features are worth", own / "importance.png")
+
+
+def draw_retrained(folder: Path, curve: LearningCurve, ranking: FeatureRanking) -> None:
+    """Write what training again has shown of one model into its folder of figures."""
+    sizes = [point.examples for point in curve.points]
+    train, test = (
+        ([getattr(p, name).value for p in curve.points], [getattr(p, name).error for p in curve.points])
+        for name in ("train", "validation")
+    )
+    learning_curve_figure(sizes, train, test, "AUC", curve.verdict.sentence, folder / "learning-curve.png")
+    lost = {" + ".join(one.features): one.drop for one in (*ranking.single, *ranking.together)}
+    title = "Trained without a feature, or a group of correlated ones"
+    importance_bars(lost, title, folder / "importance-retrained.png", "AUC lost without")
+
+
+def _draw_projection(found: Projection, model: Model, title: str, path: Path) -> None:
+    labels = ("first coordinate", "second coordinate")
+    projection_figure(found.coordinates, found.labels, model.facts.classes, title, path, labels)
 
 
 def _draw_comparison(folder: Path, judged: Mapping[str, Judged], events: JudgedEvents) -> None:

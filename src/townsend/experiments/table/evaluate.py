@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from townsend.errors import InputError
+from townsend.errors import InputError, did_you_mean
+from townsend.evaluate.importance import FeatureRanking
+from townsend.evaluate.learning_curve import LearningCurve
 from townsend.evaluate.paired import Comparison, compare_models, difference_verdict
-from townsend.experiments.table.draw import draw_evaluation
+from townsend.experiments.table.draw import PROJECTIONS, draw_evaluation, draw_retrained
 from townsend.experiments.table.events_judged import JudgedEvents, Model, judged_events, open_models
 from townsend.experiments.table.generalise import Generalised, generalise, rank_features
 from townsend.experiments.table.judge import Judged, dependent_groups, judge, own_weights
+from townsend.experiments.table.retrain import check_retrainable, learning_curve_of, ranking_without
 from townsend.files import atomic_path, read_json, write_json
 from townsend.folders import check_replaceable, folder_as_a_whole
 from townsend.networks.build_file import BuildFile
@@ -61,6 +64,8 @@ def evaluate(
     *,
     reference: str | None = None,
     table: Path | None = None,
+    retrain: bool = False,
+    projections: Sequence[str] = (),
     build: BuildFile | None = None,
     progress: Report = lambda what, done, total: None,
 ) -> Path:
@@ -71,6 +76,9 @@ def evaluate(
         output: new, empty, or a folder made before, which is replaced.
         reference: name of the one that the others are compared with; the first when None.
         table: another table, YAML or folder, all of whose events are judged; None: the models' common test set.
+        retrain: train each configuration again, for its learning curve and without each feature; on the models' own
+            table only.
+        projections: further pictures of the features: tsne, umap.
         build: the user's file, for PyTorch modules.
         progress: called with what is being done, how much is done and of how much.
 
@@ -81,6 +89,8 @@ def evaluate(
     first = reference or next(iter(opened))
     progress("reading", 0, len(opened))
     events = judged_events(opened, table)
+    _check_retrain(opened, events, retrain)
+    _check_projections(projections)
     judged: dict[str, Judged] = {}
     general: dict[str, Generalised] = {}
     for number, (name, model) in enumerate(opened.items()):
@@ -91,10 +101,13 @@ def evaluate(
     comparisons = {name: _compared(judged, name, first, events) for name in judged if name != first}
     progress("ranking features", len(opened), len(opened))
     ranked = {name: rank_features(model.chosen.network, events.events, model.facts) for name, model in opened.items()}
+    again = _trained_again(opened, events, build, progress) if retrain else {}
     with folder_as_a_whole(output) as folder:
         _write_tables(folder, opened, judged, comparisons, ranked)
         _write_arrays(folder, judged, events)
-        draw_evaluation(folder / "figures", opened, judged, general, ranked, events)
+        draw_evaluation(folder / "figures", opened, judged, general, ranked, events, projections)
+        for number, found in enumerate(again.values()):
+            draw_retrained(folder / "figures" / f"{number:02d}", *found)
         value = {
             "made_by": MADE_BY,
             "reference": first,
@@ -107,6 +120,7 @@ def evaluate(
                     **general[name].to_json(),
                     "model": _described(opened[name]),
                     "importance": ranked[name].to_json(),
+                    "trained_again": _retrained_json(*again[name]) if name in again else None,
                 }
                 for name, one in judged.items()
             },
@@ -115,6 +129,44 @@ def evaluate(
         }
         write_json(folder / _MARK, value)
     return output
+
+
+def _check_retrain(models: Mapping[str, Model], events: JudgedEvents, retrain: bool) -> None:
+    if not retrain:
+        return
+    if events.arrays is None:
+        msg = "models can be trained again on their own table only (got another); leave out --table or --retrain"
+        raise InputError(msg)
+    for name, model in models.items():
+        check_retrainable(model, name)
+
+
+def _check_projections(projections: Sequence[str]) -> None:
+    for name in projections:
+        if name not in PROJECTIONS:
+            msg = f'projections must be known ones (got "{name}"){did_you_mean(name, PROJECTIONS)}'
+            raise InputError(msg)
+
+
+def _trained_again(
+    models: Mapping[str, Model], events: JudgedEvents, build: BuildFile | None, progress: Report
+) -> dict[str, tuple[LearningCurve, FeatureRanking]]:
+    found = {}
+    for number, (name, model) in enumerate(models.items()):
+        progress(f"training {name} again", number, len(models))
+        if events.arrays is not None:
+            found[name] = (
+                learning_curve_of(model, events.arrays, build),
+                ranking_without(model, events.arrays, build),
+            )
+    return found
+
+
+def _retrained_json(curve: LearningCurve, ranking: FeatureRanking) -> dict[str, Any]:
+    points = [[point.examples, list(point.train), list(point.validation)] for point in curve.points]
+    lost = {" + ".join(one.features): list(one.drop) for one in (*ranking.single, *ranking.together)}
+    verdicts = [curve.verdict.to_json(), *(verdict.to_json() for verdict in ranking.verdicts)]
+    return {"verdicts": verdicts, "learning_curve": points, "auc_lost_without": lost}
 
 
 def model_names(folders: Sequence[Path]) -> dict[str, Path]:

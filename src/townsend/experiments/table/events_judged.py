@@ -22,7 +22,7 @@ from townsend.experiments.table.task import task
 from townsend.experiments.table.task_settings import TableFacts
 from townsend.networks.build_file import BuildFile
 from townsend.sweep.chosen import Chosen
-from townsend.tasks.base import Fold, Split
+from townsend.tasks.base import Arrays, Fold, Split
 
 __all__ = ["JudgedEvents", "Model", "judged_events", "open_models"]
 
@@ -46,12 +46,13 @@ class JudgedEvents:
     """What models are judged on.
 
     Arguments:
-        events: the set; train: that of training, None for another table; where: a sentence on what it is.
+        events: the set; where: a sentence on what it is.
+        arrays: that the models were trained on, None for another table.
     """
 
     events: Split
-    train: Split | None
     where: str
+    arrays: Arrays | None = None
 
 
 def open_models(folders: Mapping[str, Path], build: BuildFile | None = None) -> dict[str, Model]:
@@ -94,7 +95,7 @@ def judged_events(models: Mapping[str, Model], table: Path | None = None) -> Jud
             )
             raise InputError(msg)
         read = read_table(description)
-        return JudgedEvents(judged_split(read), None, f"all {len(read.table):,} events of {table}")
+        return JudgedEvents(judged_split(read), f"all {len(read.table):,} events of {table}")
     own = {name: _origin(model) for name, model in models.items()}
     different = [name for name, origin in own.items() if origin[1:] != next(iter(own.values()))[1:]]
     if different:
@@ -109,7 +110,7 @@ def judged_events(models: Mapping[str, Model], table: Path | None = None) -> Jud
     arrays = task.prepare(sample, settings, seed, Fold(None, 1) if anew else None)
     test = arrays.splits["test"]
     where = f"the {len(test):,} events of the test set, which no training and no choice saw"
-    return JudgedEvents(test, arrays.splits["train"], where)
+    return JudgedEvents(test, where, arrays)
 
 
 def _origin(model: Model) -> tuple[Path, str, dict[str, Any], int]:

@@ -67,9 +67,9 @@ def generalise(model: Model, folder: Path, scores: NDArray[np.float32], events: 
         model: open; folder: where it is, with the curves of its training.
         scores: (n,) of the events judged.
     """
-    if events.train is None:
+    if events.arrays is None:
         return Generalised(None)
-    train, rows = _evenly(events.train, _MOST_COMPARED)
+    train, rows = _evenly(events.arrays.splits["train"], _MOST_COMPARED)
     seen = _scored(train, forward(model.chosen.network, train.x))
     judged, rows = _evenly(events.events, _MOST_COMPARED)
     return Generalised(overtraining_report(seen, _scored(judged, scores[rows]), _losses(model, folder), second="test"))

@@ -59,6 +59,8 @@ _OF_MODEL = {
     "thresholds.png": "Shares accepted and every criterion against the threshold; the line is the threshold in use.",
     "confusion.png": "Events by true (rows) and predicted class (columns) at that threshold.",
     "reliability.png": "Observed share of signal against the score: on the diagonal, scores are probabilities.",
+    "learning-curve.png": "AUC against the number of training events, with the spread of trainings on different parts.",
+    "importance-retrained.png": "AUC lost where a feature, or a group of correlated ones, was not there in training.",
     "importance.png": "AUC lost where a feature is shuffled between events; correlated ones share what they lose.",
 }
 _CRITERIA = ("corner_distance", "youden", "f1", "efficiency_x_purity", "s_over_sqrt_s_plus_b", "asimov_with_error")

@@ -60,7 +60,7 @@ class TableTask:
     objective = Objective("auc", maximise=True)
     loss = "binary_crossentropy"
     metrics = FIGURES
-    places = ()
+    places: tuple[str, ...] = ()
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all settings of the task, defaults filled in; raises ConfigError on an unknown or bad one."""
