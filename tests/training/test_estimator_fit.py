@@ -132,6 +132,7 @@ NEGATIVE = np.where(np.arange(300) % 3, 2, -1).astype(np.float32)
     [
         ("gaussian_process", {}, 2001, None, r"at most 2,000 training examples \(got 2,001\)"),
         ("gaussian_process", {}, 300, np.abs(NEGATIVE), "training weights that are all equal"),
+        ("gradient_boosting", {}, 200_001, NEGATIVE, r"at most 200,000 training examples .*lower `most_events`"),
         ("random_forest", {}, 300, NEGATIVE, r"weights of at least 0.*got 100 negative ones of 300\); choose .*dense"),
         ("mlp", {}, 300, NEGATIVE, r"must see all 300 examples in each step.*batches of 200\); write `solver: \[lbfgs"),
         ("mlp", {"batch_size": 299, "solver": "sgd"}, 300, NEGATIVE, "must see all 300"),

@@ -14,7 +14,8 @@ Weights enter with their sign, or the fit is refused; nothing is clipped or drop
   `batch_size` of all of them.
 - `gradient_boosting`: sums of first and second derivatives in each leaf, so any sign. Leaves whose sum of second
   derivatives is below 0.001 are never made, but those just above it are, with huge values: where many weights are
-  negative, raise `min_samples_leaf` and `l2_regularization`.
+  negative, raise `min_samples_leaf` and `l2_regularization`. Of more than 200,000 examples scikit-learn draws those that
+  set the bins in proportion to their weights; no negative ones then.
 - `random_forest`: draws examples in proportion to their weights; no negative ones.
 - `gaussian_process`: knows no weights.
 """
@@ -33,6 +34,7 @@ from townsend.networks.estimators import MOST_OF_GAUSSIAN_PROCESS
 __all__ = ["Examples", "check_fit", "fit_estimator"]
 
 _MLP_BATCH = 200
+_MOST_OF_SIGNED_BOOSTING = 200_000
 
 
 class Examples(NamedTuple):
@@ -75,6 +77,11 @@ def check_fit(
     if family == "random_forest":
         rule = "random_forest must have training weights of at least 0, as it draws examples in proportion to them"
         msg = f"{rule} ({negative}); choose gradient_boosting, logistic, mlp or dense, which heed the sign"
+        raise InputError(msg)
+    if family == "gradient_boosting" and examples > _MOST_OF_SIGNED_BOOSTING:
+        most = f"{_MOST_OF_SIGNED_BOOSTING:,}"
+        rule = f"gradient_boosting must have at most {most} training examples where training weights are negative"
+        msg = f"{rule} (got {examples:,}); lower `most_events` of the table or `train_fraction`, or choose dense"
         raise InputError(msg)
     batch = hyperparameters.get("batch_size") or _MLP_BATCH
     if family == "mlp" and hyperparameters.get("solver") != "lbfgs" and batch < examples:
