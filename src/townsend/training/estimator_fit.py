@@ -14,8 +14,8 @@ Weights enter with their sign, or the fit is refused; nothing is clipped or drop
   `batch_size` of all of them.
 - `gradient_boosting`: sums of first and second derivatives in each leaf, so any sign. Leaves whose sum of second
   derivatives is below 0.001 are never made, but those just above it are, with huge values: where many weights are
-  negative, raise `min_samples_leaf` and `l2_regularization`. Of more than 200,000 examples scikit-learn draws those that
-  set the bins in proportion to their weights; no negative ones then.
+  negative, raise `min_samples_leaf` and `l2_regularization`. Beyond 200,000 examples scikit-learn draws those that set
+  the bins in proportion to their weights; no negative ones then.
 - `random_forest`: draws examples in proportion to their weights; no negative ones.
 - `gaussian_process`: knows no weights.
 """
