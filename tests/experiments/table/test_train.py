@@ -276,6 +276,17 @@ def test_entries_that_fail_the_cuts_or_have_no_number_are_kept_and_marked(table,
     assert (found.selected, found.without) == (int(scores["selected"].sum()), int((given["noise"] < 0).sum()))
 
 
+@pytest.mark.usefixtures("engine_here")
+def test_friends_in_other_files_are_not_joined_to_what_they_do_not_belong_to(table, files, columns, tmp_path):
+    with uproot.recreate(tmp_path / "more.root") as file:
+        file["more"] = {"c": columns["noise"]}
+    path = table(friends="[{files: more.root, tree: more}]", features="[a, c]")
+    write_text(tmp_path / "sweep.yaml", "task: table\nnetwork: gradient_boosting\nspace: {max_iter: [3]}\n")
+    run = sweep(load_sweep(tmp_path / "sweep.yaml", {"sample": str(path)}), tmp_path / "run")
+    with pytest.raises(InputError, match="some are from friends in others"):
+        apply(choose(run, tmp_path / "model"), [f"{files}/all.root"], tmp_path / "scores")
+
+
 def test_apply_refuses_what_it_cannot_read_in_one_sentence(trained, files, tmp_path):
     write_text(tmp_path / "other.csv", "a,noise\n1,2\n")
     with pytest.raises(InputError, match='must have a column "b"'):
@@ -328,6 +339,16 @@ def test_what_cannot_be_trained_again_is_refused(trained, table, tmp_path):
         evaluate(boosting, tmp_path / "out", table=table(weight="w"), retrain=True)
     with pytest.raises(InputError, match=r'projections must be known ones .*did you mean "tsne"'):
         evaluate(boosting, tmp_path / "out", projections=["tnse"])
+
+
+def test_a_label_in_disguise_is_pointed_out(trained, table, tmp_path):
+    honest = read_evaluation(trained / "evaluation")
+    assert honest["verdicts"] == []
+    disguised = table(features="{a: a + 20 * is_signal, b: b, noise: noise}")
+    folder = evaluate(model_names([trained / "models" / "boosting"]), tmp_path / "out", table=disguised)
+    [found] = read_evaluation(folder)["verdicts"]
+    assert not found["ok"]
+    assert 'feature "a" alone tells signal from background with an AUC of 1.0000' in found["sentence"]
 
 
 def test_models_that_cannot_be_compared_are_refused(trained, table, tmp_path):

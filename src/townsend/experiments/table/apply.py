@@ -20,19 +20,17 @@ import numpy as np
 
 from townsend.config import parse
 from townsend.errors import ConfigError, InputError
-from townsend.experiments.table.events import ROWS, Reader
+from townsend.experiments.table.analysis_settings import TASK
+from townsend.experiments.table.events import ROWS, Reader, open_source
 from townsend.experiments.table.settings import Description
 from townsend.experiments.table.task_settings import TableFacts, feature_settings
 from townsend.files import read_sealed
 from townsend.networks.build_file import BuildFile
 from townsend.networks.stored import forward
 from townsend.sample.column_writer import open_column_writer
-from townsend.sample.columns import Friend, open_columns
 from townsend.sweep.chosen import Chosen, open_chosen
 
-__all__ = ["TASK", "Applied", "apply", "load_model"]
-
-TASK = "table"
+__all__ = ["Applied", "apply", "load_model"]
 
 Report = Callable[[int, int], None]
 
@@ -97,13 +95,9 @@ def apply(
     cut = float(chosen.card["threshold"] if threshold is None else threshold)
     settings = feature_settings(facts)
     reader = Reader(settings)
-    paths = Description(settings, Path().absolute()).paths(tuple(files))
-    targets = _targets(paths, output)
-    friends = [
-        Friend(Description(settings, Path().absolute()).paths(f.files) if f.files else paths, f.tree)
-        for f in facts.friends
-    ]
-    columns = open_columns(paths, tree or facts.tree, friends, facts.columns)
+    _check_friends(model, facts)
+    columns = open_source(Description(settings, Path().absolute()), tuple(files), tree or facts.tree)
+    targets = _targets(columns.files, output)
     names = frozenset().union(*(e.names for e in (*reader.cuts, *reader.features.values())))
     columns.check(names)
     total, done, found = sum(columns.entries), 0, []
@@ -121,6 +115,14 @@ def apply(
                 progress(done, total)
         found.append(Applied(target, columns.entries[index], *counts.tolist()))
     return found
+
+
+def _check_friends(model: Path, facts: TableFacts) -> None:
+    """Raise InputError where features come from other files: those joined to the training files fit no others."""
+    if any(friend.files for friend in facts.friends):
+        rule = f"features of {model} must come from the files that it is applied to (some are from friends in others)"
+        msg = f"{rule}; write the trees into one file, name no files for the friend, and train again"
+        raise InputError(msg)
 
 
 def _scores(network: Any, reader: Reader, chunk: Any, threshold: float) -> dict[str, np.ndarray[Any, Any]]:

@@ -24,6 +24,8 @@ from townsend.errors import InputError, did_you_mean
 from townsend.evaluate.importance import FeatureRanking
 from townsend.evaluate.learning_curve import LearningCurve
 from townsend.evaluate.paired import Comparison, compare_models, difference_verdict
+from townsend.evaluate.verdict import Verdict
+from townsend.experiments.table.checks import suspicious
 from townsend.experiments.table.draw import PROJECTIONS, draw_evaluation, draw_retrained
 from townsend.experiments.table.events_judged import JudgedEvents, Model, judged_events, open_models
 from townsend.experiments.table.generalise import Generalised, generalise, rank_features
@@ -112,6 +114,7 @@ def evaluate(
             "made_by": MADE_BY,
             "reference": first,
             "events": events.where,
+            "verdicts": [verdict.to_json() for verdict in _on_features(opened[first], events)],
             "classes": list(opened[first].facts.classes),
             "features": list(opened[first].facts.features),
             "models": {
@@ -129,6 +132,11 @@ def evaluate(
         }
         write_json(folder / _MARK, value)
     return output
+
+
+def _on_features(model: Model, events: JudgedEvents) -> list[Verdict]:
+    values, label = np.asarray(events.events.x), np.asarray(events.events.y).astype(np.intp)
+    return suspicious(values, label, model.facts.features, model.facts.classes)
 
 
 def _check_retrain(models: Mapping[str, Model], events: JudgedEvents, retrain: bool) -> None:
@@ -304,7 +312,7 @@ def render_evaluation(folder: Path) -> Group:
     from townsend.tasks.base import Metric
 
     value = read_evaluation(folder)
-    lines = []
+    lines = [verdict_line(v["ok"], v["sentence"]) for v in value["verdicts"]]
     for name, one in value["models"].items():
         lines += [verdict_line(v["ok"], f"{name}: {v['sentence']}") for v in one["verdicts"]]
     lines += [verdict_line(one["verdict"]["ok"], one["verdict"]["sentence"]) for one in value["comparisons"].values()]

@@ -110,6 +110,8 @@ def _sections(run: Path, value: Mapping[str, Any], begun: Mapping[str, Any]) -> 
 
 def _verdicts(value: Mapping[str, Any]) -> Markup:
     groups: list[tuple[str, list[Verdict]]] = []
+    if value["verdicts"]:
+        groups.append(("The features", [_verdict(v) for v in value["verdicts"]]))
     compared = [_verdict(one["verdict"]) for one in value["comparisons"].values()]
     if compared:
         groups.append((f"Beside {value['reference']}", compared))

@@ -26,11 +26,12 @@ from townsend.evaluate.classification_table import classification_table
 from townsend.evaluate.curves import weighted_roc
 from townsend.evaluate.thresholds import choose_threshold
 from townsend.experiments.table.analysis_settings import TASK
-from townsend.experiments.table.arrays import EVENT_WEIGHT, table_arrays
+from townsend.experiments.table.arrays import table_arrays
+from townsend.experiments.table.judge import own_weights
 from townsend.experiments.table.read_table import read_table, table_fingerprint
 from townsend.experiments.table.settings import load_table
 from townsend.experiments.table.task_settings import TableFacts, TableTaskSettings
-from townsend.tasks.base import Arrays, Evaluation, Fold, Objective, Split
+from townsend.tasks.base import Arrays, Evaluation, Fold, Objective
 
 __all__ = ["FIGURES", "TableTask", "task"]
 
@@ -89,7 +90,7 @@ class TableTask:
     def evaluate(self, arrays: Arrays, split: str, scores: NDArray[np.float32], threshold: float | None) -> Evaluation:
         """Judge scores of `validation` or `test`, with the events' own weights."""
         chosen, facts = arrays.splits[split], parse(TableFacts, arrays.facts)
-        weights, label = _own_weights(chosen), np.asarray(chosen.y)
+        weights, label = own_weights(chosen), np.asarray(chosen.y)
         if threshold is None:
             threshold = _threshold(scores, label, weights, facts)
         table = classification_table(scores, label, threshold, weights, np.asarray(chosen.group))
@@ -102,10 +103,6 @@ class TableTask:
 
 
 task = TableTask()
-
-
-def _own_weights(split: Split) -> NDArray[np.float64] | None:
-    return np.asarray(split.extra[EVENT_WEIGHT], np.float64) if EVENT_WEIGHT in split.extra else None
 
 
 def _threshold(
